@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conf: the command line, and what the host says where it is silent
+ *
+ * conf_parse() fills a struct conf that nobody changes after start. An address
+ * that is not set is ADDR_ANY6 (all zero), for both families.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/addr.h"
+#include "lib/log.h"
+#include "lib/portspec.h"
+
+#define CONF_DNS_MAX	8
+#define CONF_SEARCH_MAX	32
+#define CONF_NAME_MAX	256
+#define CONF_PATH_MAX	4096
+
+/** Index of a family in struct conf */
+enum conf_family_index { CONF_V4, CONF_V6, CONF_FAMILIES };
+
+/**
+ * enum conf_mode - what the binary was called as
+ * @MODE_PASST:	a virtual machine
+ * @MODE_PASTA:	a network namespace
+ */
+enum conf_mode { MODE_PASST, MODE_PASTA };
+
+/**
+ * struct conf_family - settings that exist once a family
+ * @on:		the family is served
+ * @addr:	the guest's address
+ * @prefix:	its prefix length
+ * @gateway:	the guest's gateway
+ * @no_gateway:	the host has none and none was given: announce none
+ * @ifname:	host interface that addresses and routes come from, or ""
+ * @ifindex:	its index, or 0
+ * @host_mtu:	its MTU, or 0
+ * @outbound:	source address of outbound sockets, or unset
+ * @outbound_if:	interface outbound sockets are bound to, or ""
+ * @dns:	name servers told to the guest
+ * @dns_count:	how many
+ * @dns_forward:	--dns-forward, or unset
+ * @dns_host:	resolver on the host that --dns-forward leads to
+ * @dns_to_host:	the resolver (on host loopback) that stands behind
+ *		@map_host_loopback on port 53, or unset
+ * @map_host_loopback:	guest's name of the host's loopback, or unset
+ * @map_guest_addr:	guest's name of the address it shares, or unset
+ */
+struct conf_family {
+	bool on;
+	struct addr addr;
+	unsigned prefix;
+	struct addr gateway;
+	bool no_gateway;
+	char ifname[IFNAMSIZ];
+	unsigned ifindex;
+	unsigned host_mtu;
+	struct addr outbound;
+	char outbound_if[IFNAMSIZ];
+	struct addr dns[CONF_DNS_MAX];
+	unsigned dns_count;
+	struct addr dns_forward;
+	struct addr dns_host;
+	struct addr dns_to_host;
+	struct addr map_host_loopback;
+	struct addr map_guest_addr;
+};
+
+/**
+ * struct conf - the whole configuration
+ * @mode:	enum conf_mode; looked at by conf.c and passt.c only
+ * @level:	what is logged
+ * @stats_sec:	--stats, seconds, 0: off
+ * @foreground:	stay in the foreground
+ * @log_file:	--log-file or ""
+ * @log_size:	--log-size, bytes
+ * @uid:	user to become when started as root
+ * @gid:	group to become
+ * @pcap:	--pcap or ""
+ * @pid_file:	--pid or ""
+ * @socket:	--socket or "": first free default name
+ * @fd:		--fd, or -1
+ * @one_off:	--one-off
+ * @mtu:	MTU announced to the guest; 0: none
+ * @mac:	source MAC of what we send
+ * @family:	per family, [CONF_V4] and [CONF_V6]
+ * @search:	DNS search list
+ * @search_count:	how many
+ * @dhcp_dns:	tell the guest name servers
+ * @dhcp_search:	tell the guest the search list
+ * @hostname:	DHCP option 12, or ""
+ * @fqdn:	DHCP option 81 and DHCPv6 option 39, or ""
+ * @no_tcp:	and the following: a part is switched off
+ * @no_udp:	UDP off
+ * @no_icmp:	ICMP and NDP off
+ * @no_dhcp:	DHCP off
+ * @no_dhcpv6:	DHCPv6 off
+ * @no_ndp:	NDP off
+ * @no_ra:	router advertisements off
+ * @chroot_fallback:	chroot() where pivot_root() cannot work
+ * @freebind:	listening addresses need not exist yet
+ * @keepalive_sec:	--keepalive-interval, 0: none
+ * @inactivity_sec:	--inactivity-timeout, 0: never
+ * @tcp_ports:	-t
+ * @udp_ports:	-u
+ */
+struct conf {
+	enum conf_mode mode;
+	enum log_level level;
+	unsigned stats_sec;
+	bool foreground;
+	char log_file[CONF_PATH_MAX];
+	size_t log_size;
+	uid_t uid;
+	gid_t gid;
+	char pcap[CONF_PATH_MAX];
+	char pid_file[CONF_PATH_MAX];
+	char socket[108];
+	int fd;
+	bool one_off;
+	unsigned mtu;
+	uint8_t mac[6];
+	struct conf_family family[CONF_FAMILIES];
+	char search[CONF_SEARCH_MAX][CONF_NAME_MAX];
+	unsigned search_count;
+	bool dhcp_dns;
+	bool dhcp_search;
+	char hostname[CONF_NAME_MAX];
+	char fqdn[CONF_NAME_MAX];
+	bool no_tcp;
+	bool no_udp;
+	bool no_icmp;
+	bool no_dhcp;
+	bool no_dhcpv6;
+	bool no_ndp;
+	bool no_ra;
+	bool chroot_fallback;
+	bool freebind;
+	unsigned keepalive_sec;
+	unsigned inactivity_sec;
+	struct portspec tcp_ports;
+	struct portspec udp_ports;
+};
+
+/**
+ * conf_family_of() - The settings of an address's family
+ * @c:		configuration
+ * @a:		address
+ * Return: &c->family[...]
+ */
+static inline const struct conf_family *conf_family_of(const struct conf *c,
+						       const struct addr *a)
+{
+	return &c->family[addr_is_v4(a) ? CONF_V4 : CONF_V6];
+}
+
+const struct conf *conf_parse(int argc, char **argv);
+
+#endif /* CONF_H */

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * isolation: namespaces, empty root, no capabilities, no new privileges
+ */
+#ifndef GUARD_ISOLATION_H
+#define GUARD_ISOLATION_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/**
+ * struct isolation - how far to go
+ * @pid_namespace:	also a PID namespace (not in the foreground: PID stays)
+ * @chroot_fallback:	chroot() where pivot_root() cannot work
+ */
+struct isolation {
+	bool pid_namespace;
+	bool chroot_fallback;
+};
+
+void isolation_early(int keep_fd);
+void isolation_user(uid_t uid, gid_t gid);
+void isolation_enter(const struct isolation *how);
+void isolation_late(void);
+
+#endif /* GUARD_ISOLATION_H */

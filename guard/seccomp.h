@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * seccomp: the system calls that a running daemon may make
+ */
+#ifndef GUARD_SECCOMP_H
+#define GUARD_SECCOMP_H
+
+/**
+ * enum seccomp_table - an allow-list
+ * @SECCOMP_PASST:	passt over the stream socket
+ */
+enum seccomp_table {
+	SECCOMP_PASST,
+	SECCOMP_TABLES
+};
+
+int seccomp_apply(enum seccomp_table table);
+
+#endif /* GUARD_SECCOMP_H */

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * memlink: a link in memory, for unit tests and fuzz targets
+ */
+#include "test/unit/memlink.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct memlink_slot {
+	uint8_t data[MEMLINK_FRAME_MAX];
+	size_t len;
+	uint16_t gso_size;
+	struct iovec iov;
+};
+
+static struct memlink_slot memlink_out[MEMLINK_FRAMES];
+static struct memlink_slot memlink_in[MEMLINK_FRAMES];
+static unsigned memlink_out_count;
+static unsigned memlink_in_count;
+static unsigned memlink_in_next;
+static unsigned memlink_room;
+static unsigned memlink_lent;
+static size_t memlink_hlen;
+static struct link_caps memlink_link_caps;
+
+static unsigned memlink_receive(struct frame *frames, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max && memlink_in_next < memlink_in_count) {
+		struct memlink_slot *s = &memlink_in[memlink_in_next++];
+
+		s->iov = (struct iovec){ s->data, s->len };
+		frames[n++] = (struct frame){ .iov = &s->iov, .cnt = 1,
+					      .len = s->len };
+	}
+	return n;
+}
+
+static void memlink_release(void)
+{
+	if (memlink_in_next == memlink_in_count)
+		memlink_in_next = memlink_in_count = 0;
+}
+
+static unsigned memlink_reserve(struct loan *loans, unsigned n, size_t hlen,
+				size_t room)
+{
+	unsigned i;
+
+	assert(!memlink_lent);
+	assert(hlen + room <= MEMLINK_FRAME_MAX);
+	for (i = 0; i < n && memlink_out_count + i < memlink_room; i++) {
+		struct memlink_slot *s = &memlink_out[memlink_out_count + i];
+
+		s->iov = (struct iovec){ s->data + hlen, room };
+		loans[i] = (struct loan){ .hdr = s->data, .iov = &s->iov,
+					  .cnt = 1 };
+	}
+	memlink_lent = i;
+	memlink_hlen = hlen;
+	return i;
+}
+
+static void memlink_commit(struct loan *loans, unsigned n)
+{
+	assert(n <= memlink_lent);
+	for (unsigned i = 0; i < n; i++) {
+		struct memlink_slot *s = &memlink_out[memlink_out_count++];
+
+		s->len = memlink_hlen + loans[i].len;
+		s->gso_size = loans[i].gso_size;
+	}
+	memlink_lent = 0;
+}
+
+static void memlink_flush(void)
+{
+}
+
+static const struct link_caps *memlink_get_caps(void)
+{
+	return &memlink_link_caps;
+}
+
+static const struct link_ops memlink_ops = {
+	.name = "memory",
+	.receive = memlink_receive,
+	.release = memlink_release,
+	.reserve = memlink_reserve,
+	.commit = memlink_commit,
+	.flush = memlink_flush,
+	.caps = memlink_get_caps,
+};
+
+void memlink_init(const struct link_events *ev)
+{
+	memlink_clear();
+	memlink_in_count = memlink_in_next = 0;
+	memlink_link_caps = (struct link_caps){ .max_frame = 65535 + 14 };
+	memlink_room = MEMLINK_FRAMES;
+	link_init(&memlink_ops, ev);
+}
+
+void memlink_set_room(unsigned frames)
+{
+	memlink_room = frames;
+}
+
+struct link_caps *memlink_caps(void)
+{
+	return &memlink_link_caps;
+}
+
+void memlink_queue(const void *frame, size_t len)
+{
+	struct memlink_slot *s = &memlink_in[memlink_in_count++];
+
+	assert(memlink_in_count <= MEMLINK_FRAMES && len <= sizeof(s->data));
+	memcpy(s->data, frame, len);
+	s->len = len;
+}
+
+unsigned memlink_sent(void)
+{
+	return memlink_out_count;
+}
+
+const uint8_t *memlink_frame(unsigned i, size_t *len, uint16_t *gso_size)
+{
+	assert(i < memlink_out_count);
+	*len = memlink_out[i].len;
+	if (gso_size)
+		*gso_size = memlink_out[i].gso_size;
+	return memlink_out[i].data;
+}
+
+void memlink_clear(void)
+{
+	memlink_out_count = 0;
+	memlink_lent = 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * memlink: a link in memory, for unit tests and fuzz targets
+ *
+ * What the code under test commits is kept, in order, to be looked at; what
+ * the test queues is received. Room and capabilities are the test's to set.
+ */
+#ifndef MEMLINK_H
+#define MEMLINK_H
+
+#include "link/link.h"
+
+#define MEMLINK_FRAMES		256
+#define MEMLINK_FRAME_MAX	(66 * 1024)
+
+void memlink_init(const struct link_events *ev);
+void memlink_set_room(unsigned frames);
+struct link_caps *memlink_caps(void);
+void memlink_queue(const void *frame, size_t len);
+unsigned memlink_sent(void);
+const uint8_t *memlink_frame(unsigned i, size_t *len, uint16_t *gso_size);
+void memlink_clear(void);
+
+#endif /* MEMLINK_H */
