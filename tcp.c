@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp: TCP connections between the guest and the host's sockets
+ *
+ * There is no TCP stack here. On one side the guest's TCP, on the other the
+ * host kernel's, and between them a translation that keeps no data:
+ *
+ *	guest's TCP                                           host's socket
+ *	  segments ---> tcp_in.c: in order? ----- sendmsg() ----> send queue
+ *	       ACK <--- what the socket took, window = its room (tcp_window.c)
+ *	  segments <--- tcp_out.c: into frames <- recvmsg(PEEK) - receive queue
+ *	       ACK ---> consumed from the queue - recv(TRUNC) -->
+ *
+ * Guest data that the socket has not taken is not acknowledged; socket data
+ * that the guest has not acknowledged stays in the socket. So both sides' flow
+ * control, retransmission and congestion control meet here, and no byte
+ * acknowledged is ever in our hands alone.
+ *
+ *	tcp.c		this: events, timers, sweeps, dispatch
+ *	tcp_open.c	how connections begin
+ *	tcp_in.c	guest -> socket
+ *	tcp_out.c	socket -> guest
+ *	tcp_window.c	the window offered to the guest
+ *	tcp_conn.c	a connection's state, timer and end
+ *
+ * A guest may forget connections without a word: it reboots, or FIN_WAIT_2
+ * times out. Two sweeps, a one-bit clock each, find them without a timer each;
+ * tcp_timer() runs both, see tcp_keepalive() and tcp_inactivity().
+ */
+#include "tcp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "flow.h"
+#include "lib/log.h"
+#include "lib/stats.h"
+#include "tcp_conn.h"
+#include "tcp_in.h"
+#include "tcp_open.h"
+#include "tcp_out.h"
+
+/* Flows a sweep visits in a turn, and the pause until it goes on */
+#define TCP_SWEEP_FLOWS		1024
+#define TCP_SWEEP_PAUSE		(1 * USEC_PER_MSEC)
+
+/* Linux defaults of the sysctls, tcp(7), where /proc does not tell */
+#define TCP_RETRIES2		15
+#define TCP_SYN_RETRIES		6
+
+/**
+ * struct tcp_sweep - a periodic walk over all connections
+ * @timer:	next step
+ * @cursor:	where it stands
+ * @interval:	from one walk's begin to the next's, usec; 0: never
+ * @began:	when the walk under way began
+ * @visit:	what it does with a connection
+ */
+struct tcp_sweep {
+	struct timer timer;
+	struct flow_cursor cursor;
+	usec_t interval;
+	usec_t began;
+	flow_fn visit;
+};
+
+/**
+ * tcp_keepalive_visit() - One step of the keepalive sweep
+ * @f:		flow
+ * @now:	turn's time, usec
+ *
+ * Any segment from the guest clears tap_inactive. Where it is still set from
+ * the sweep before, the guest was silent for one to two intervals: ask. A guest
+ * that has forgotten answers RST, which ends the flow; no answer changes
+ * nothing, a paused guest keeps its connections. Data in flight is a probe of
+ * its own.
+ */
+static void tcp_keepalive_visit(struct flow *f, usec_t now);
+
+/**
+ * tcp_inactivity_visit() - One step of the inactivity sweep
+ * @f:		flow
+ * @now:	turn's time, usec
+ *
+ * Activity on either side clears inactive, replies to our own probes apart.
+ * Where it is still set from the sweep before, and the kernel has not heard of
+ * the peer either (its keepalives never reach us): reset both sides.
+ */
+static void tcp_inactivity_visit(struct flow *f, usec_t now);
+
+static struct tcp_sweep tcp_keepalive = { .visit = tcp_keepalive_visit };
+static struct tcp_sweep tcp_inactivity = { .visit = tcp_inactivity_visit };
+
+static void tcp_keepalive_visit(struct flow *f, usec_t now)
+{
+	struct tcp_conn *c = flow_as(f, struct tcp_conn);
+
+	if (!tcp_conn_synchronized(c) || c->state == TCPS_TIME_WAIT)
+		return;
+	if (c->tap_inactive && c->snd_una == c->snd_max) {
+		debug("No tap activity for at least %us, send keepalive",
+		      (unsigned)(tcp_keepalive.interval / USEC_PER_SEC));
+		tcp_out_keepalive(c);
+		tcp_out_settle(c, now);
+	}
+	c->tap_inactive = true;
+}
+
+/* Whether the kernel has heard of the host's peer within the interval */
+static bool tcp_peer_heard(const struct tcp_conn *c)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(c->watch.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return false;
+	return info.tcpi_last_ack_recv * USEC_PER_MSEC <
+	       tcp_inactivity.interval;
+}
+
+static void tcp_inactivity_visit(struct flow *f, usec_t now)
+{
+	struct tcp_conn *c = flow_as(f, struct tcp_conn);
+
+	(void)now;
+	if (!tcp_conn_synchronized(c) || c->watch.fd < 0)
+		return;
+	if (c->inactive && !tcp_peer_heard(c)) {
+		debug("No activity for at least %us, reset",
+		      (unsigned)(tcp_inactivity.interval / USEC_PER_SEC));
+		tcp_out_reset(c);
+		tcp_conn_host_reset(c);
+		tcp_conn_end(c);
+		return;
+	}
+	c->inactive = true;
+}
+
+/**
+ * tcp_timer() - Run the sweep whose timer this is
+ * @t:		its timer
+ * @now:	turn's time, usec
+ *
+ * A bounded number of flows a turn: a hundred thousand probes at once would
+ * stall the loop.
+ */
+static void tcp_timer(struct timer *t, usec_t now)
+{
+	struct tcp_sweep *s = (void *)t;
+
+	if (!s->cursor.active)
+		s->began = now;
+	if (!flow_sweep(&s->cursor, FLOW_TCP, TCP_SWEEP_FLOWS, s->visit, now))
+		timer_arm(t, now + TCP_SWEEP_PAUSE);
+	else
+		timer_arm(t, s->began + s->interval);
+}
+
+static void tcp_sweep_start(struct tcp_sweep *s, unsigned seconds, usec_t now)
+{
+	s->interval = seconds * USEC_PER_SEC;
+	s->timer.fn = tcp_timer;
+	if (seconds)
+		timer_arm(&s->timer, now + s->interval);
+}
+
+/* A connection's timer: what is due is told by its times */
+static void tcp_conn_timer(struct timer *t, usec_t now)
+{
+	struct tcp_conn *c = (void *)((uint8_t *)t -
+				      offsetof(struct tcp_conn, timer));
+
+	if (c->rtx_at && c->rtx_at <= now) {
+		if (c->state == TCPS_TIME_WAIT) {
+			tcp_conn_end(c);
+			return;
+		}
+		tcp_out_timeout(c, now);
+	}
+	if (c->more)
+		tcp_out_data(c, now);
+	tcp_out_settle(c, now);
+}
+
+/* The host's socket; edge-triggered, so each event is told once */
+static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
+{
+	struct tcp_conn *c = (void *)w;
+
+	if (c->state == TCPS_CONNECTING) {
+		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+			tcp_open_connected(c, now);
+		return;
+	}
+	c->inactive = false;
+	if (events & (EPOLLIN | EPOLLERR))
+		c->drained = false;
+	if (events & EPOLLPRI)
+		c->urgent = true;
+	if (events & EPOLLRDHUP)
+		c->host_eof = true;
+	if (events & EPOLLERR)
+		c->host_error = true;
+	if (events & EPOLLOUT)
+		c->polled = false;
+	tcp_out_data(c, now);
+	tcp_out_settle(c, now);
+}
+
+/* The guest went away, or the daemon does */
+static void tcp_guest_left(struct flow *f, usec_t now)
+{
+	struct tcp_conn *c = flow_as(f, struct tcp_conn);
+
+	(void)now;
+	if (c->fin_in)
+		tcp_conn_host_close(c);
+	else
+		tcp_conn_host_reset(c);
+	tcp_conn_end(c);
+}
+
+static const struct flow_ops tcp_flow_ops = {
+	.name = "TCP",
+	.guest_left = tcp_guest_left,
+	.stop = tcp_guest_left,
+};
+
+static const struct packet *tcp_rest_of_run(const struct packet *p, usec_t now)
+{
+	uint8_t flags = p->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK |
+					TCP_FLAG_RST | TCP_FLAG_FIN);
+	struct tcp_conn *c;
+
+	if (flags & TCP_FLAG_RST)
+		return p->next;
+	if (flags != TCP_FLAG_SYN) {
+		tcp_out_reset_unknown(p);
+		return p->next;
+	}
+	c = tcp_open_out(p, now);
+	return c && p->next ? tcp_in_run(c, p->next, now) : p->next;
+}
+
+/**
+ * tcp_input() - Segments of one connection, from the guest
+ * @run:	checked packets of one tuple, in order, linked by next
+ * @now:	turn's time, usec
+ */
+void tcp_input(const struct packet *run, usec_t now)
+{
+	struct flow_side key = { .remote = run->src, .local = run->dst,
+				 .rport = run->sport, .lport = run->dport,
+				 .place = FLOW_AT_GUEST };
+	struct flow *f = flow_lookup(IPPROTO_TCP, &key, NULL);
+
+	if (f)
+		run = tcp_in_run(flow_as(f, struct tcp_conn), run, now);
+	while (run)
+		run = tcp_rest_of_run(run, now);
+}
+
+/**
+ * tcp_link_writable() - The link takes frames again
+ * @now:	turn's time, usec
+ */
+void tcp_link_writable(usec_t now)
+{
+	struct tcp_conn *first = NULL, *c;
+
+	while ((c = tcp_conn_unblock())) {
+		/* Once round: who blocks again waits for the next time */
+		if (c == first) {
+			tcp_conn_block(c);
+			return;
+		}
+		tcp_out_data(c, now);
+		tcp_out_settle(c, now);
+		if (!first && c->blocked.pprev)
+			first = c;
+	}
+}
+
+/* A number in /proc/sys/net/ipv4, or what Linux has by default */
+static unsigned tcp_sysctl(const char *path, unsigned otherwise)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[16] = { 0 };
+	ssize_t n;
+
+	if (fd < 0)
+		return otherwise;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return n > 0 ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
+/**
+ * tcp_init() - Get ready for connections, listen on forwarded ports
+ * @c:		configuration, kept
+ * @now:	time, usec
+ * Return: 0, or a negative error code, told by a message already
+ */
+int tcp_init(const struct conf *c, usec_t now)
+{
+	tcp_conn_init(&(struct tcp_handlers){ .host = tcp_conn_host,
+					      .timer = tcp_conn_timer });
+	tcp_out_init(&(struct tcp_limits){
+		.retries = tcp_sysctl("/proc/sys/net/ipv4/tcp_retries2",
+				      TCP_RETRIES2),
+		.syn_retries = tcp_sysctl("/proc/sys/net/ipv4/tcp_syn_retries",
+					  TCP_SYN_RETRIES) });
+	flow_register(FLOW_TCP, &tcp_flow_ops);
+	if (c->no_tcp)
+		return 0;
+	tcp_sweep_start(&tcp_keepalive, c->keepalive_sec, now);
+	tcp_sweep_start(&tcp_inactivity, c->inactivity_sec, now);
+	return tcp_open_listen();
+}

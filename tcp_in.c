@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_in: segments from the guest: data to the host's socket, acknowledgements
+ *
+ * A run is what one batch brought for one connection. Data that is in order is
+ * gathered over the run and goes to the socket in one sendmsg(); only what the
+ * socket took is acknowledged, so an acknowledged byte is never ours to lose.
+ * What comes out of order is not kept: a duplicate ACK asks for it again.
+ *
+ *	rcv_nxt     + len                      rcv_adv
+ *	| gathered  | next in order ...        | beyond the window
+ *
+ * Segments are looked at in the order of RFC 9293 3.10.7.4: sequence, RST, SYN,
+ * ACK, URG, text, FIN; with the answers of RFC 5961 3 to 5 (challenge ACK).
+ *
+ * Copies: none of ours. System calls for a run: sendmsg(), recv() to consume
+ * what was acknowledged.
+ */
+#include "tcp_in.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "frame_out.h"
+#include "lib/bytes.h"
+#include "lib/log.h"
+#include "lib/stats.h"
+#include "tcp_out.h"
+#include "tcp_window.h"
+
+#define TCP_IN_IOV		1024
+/* RFC 9293 3.7.1: default where the SYN has no MSS option */
+#define TCP_MSS_DEFAULT4	536
+#define TCP_MSS_DEFAULT6	1220
+/* Less would be more header than data: as net.ipv4.tcp_min_snd_mss */
+#define TCP_MSS_FLOOR		48
+/* RFC 7323 2.3 */
+#define TCP_SHIFT_MAX		14
+/* RFC 9293 3.4.1 has 2 MSL of two minutes; the guest's link keeps nothing */
+#define TCP_TIME_WAIT		(2 * USEC_PER_SEC)
+/* Answers to unacceptable segments without data, all connections (RFC 5961 7) */
+#define TCP_CHALLENGES		1000
+#define TCP_DUPACKS_MAX		3
+
+/**
+ * struct tcp_in - a run under way
+ * @now:	turn's time, usec
+ * @cnt:	buffers gathered
+ * @len:	bytes gathered, at rcv_nxt
+ * @segments:	segments gathered
+ * @consumed:	bytes that the guest acknowledged, not yet consumed
+ * @resend:	the first unacknowledged segment is to be sent again
+ * @oob:	the last gathered byte is urgent
+ * @iov:	what was gathered
+ */
+static struct tcp_in {
+	usec_t now;
+	unsigned cnt;
+	size_t len;
+	unsigned segments;
+	size_t consumed;
+	bool resend;
+	bool oob;
+	struct iovec iov[TCP_IN_IOV];
+} in;
+
+/* What a segment has led to */
+enum tcp_verdict {
+	TCP_NEXT,	/* go on with the next segment */
+	TCP_ENDED,	/* the connection is gone */
+	TCP_REOPEN,	/* gone, and this SYN opens a new one */
+};
+
+/* Whether one more answer to junk may go out: so many a second */
+static bool tcp_challenge_allowed(void)
+{
+	static usec_t since;
+	static unsigned sent;
+
+	if (in.now - since >= USEC_PER_SEC) {
+		since = in.now;
+		sent = 0;
+	}
+	return sent++ < TCP_CHALLENGES;
+}
+
+static void tcp_challenge(struct tcp_conn *c)
+{
+	if (tcp_challenge_allowed())
+		c->ack_now = true;
+}
+
+static uint16_t tcp_mss_clamp(const struct tcp_conn *c, uint16_t mss)
+{
+	if (mss < TCP_MSS_FLOOR)
+		mss = TCP_MSS_FLOOR;
+	return mss < tcp_out_mss(c) ? mss : tcp_out_mss(c);
+}
+
+static void tcp_option(struct tcp_conn *c, uint8_t kind, const uint8_t *value,
+		       uint8_t len)
+{
+	if (kind == 2 && len == 2)
+		c->mss = tcp_mss_clamp(c, get_be16(value));
+	if (kind == 3 && len == 1) {
+		c->ws_on = true;
+		c->ws_snd = *value < TCP_SHIFT_MAX ? *value : TCP_SHIFT_MAX;
+		c->ws_rcv = TCP_WINDOW_SHIFT;
+	}
+}
+
+/**
+ * tcp_in_options() - Take over the options of the guest's SYN
+ * @c:		connection
+ * @p:		packet with SYN
+ *
+ * MSS and window scale (RFC 9293 3.1, RFC 7323 2.2); the others are passed
+ * over. From a malformed one on, the rest is not believed.
+ */
+void tcp_in_options(struct tcp_conn *c, const struct packet *p)
+{
+	struct cur o = cur_of(p->hdr + p->l4_off + TCP_HLEN,
+			      p->l4_len - TCP_HLEN);
+	bool v4 = addr_is_v4(&p->src);
+
+	c->mss = tcp_mss_clamp(c, v4 ? TCP_MSS_DEFAULT4 : TCP_MSS_DEFAULT6);
+	c->ws_on = false;
+	c->ws_snd = c->ws_rcv = 0;
+	while (o.left) {
+		uint8_t kind = cur_u8(&o), len;
+		const uint8_t *value;
+
+		if (kind == 0)
+			return;
+		if (kind == 1)
+			continue;
+		len = cur_u8(&o);
+		value = len >= 2 ? cur_take(&o, len - 2) : NULL;
+		if (!value) {
+			drop(DROP_TCP_OPTIONS);
+			return;
+		}
+		tcp_option(c, kind, value, len - 2);
+	}
+}
+
+/*
+ * Give the socket what was gathered. What it does not take bounces: the guest
+ * is told once there is room. A socket that failed takes nothing more; what it
+ * had received is still delivered before the guest hears of that.
+ */
+static void tcp_flush(struct tcp_conn *c)
+{
+	struct msghdr m = { .msg_iov = in.iov, .msg_iovlen = in.cnt };
+	ssize_t n;
+
+	if (!in.len)
+		return;
+	do
+		n = sendmsg(c->watch.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL |
+					     (in.oob ? MSG_OOB : 0));
+	while (n < 0 && errno == EINTR);
+
+	if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
+		c->host_error = true;
+		c->drained = false;
+	}
+	if (n < 0)
+		n = 0;
+	c->rcv_nxt += (uint32_t)n;
+	tcp_window_took(c, (size_t)n);
+	if ((size_t)n < in.len && !c->host_error) {
+		c->bounced = true;
+		c->ack_now = true;
+		stat_add(STAT_TCP_BOUNCED, in.segments);
+	}
+	in.len = in.cnt = in.segments = 0;
+	in.oob = false;
+}
+
+/* Consume what the guest has acknowledged, so that the queue begins at una */
+static void tcp_consume(struct tcp_conn *c)
+{
+	while (in.consumed) {
+		ssize_t n = recv(c->watch.fd, NULL, in.consumed,
+				 MSG_TRUNC | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		in.consumed -= (size_t)n;
+		if (c->peek != UINT32_MAX)
+			c->peek -= n < c->peek ? (uint32_t)n : c->peek;
+	}
+	in.consumed = 0;
+}
+
+/* Round trip of the segment timed, RFC 6298 2.2 and 2.3 */
+static void tcp_rtt(struct tcp_conn *c, uint32_t ack)
+{
+	uint32_t rtt = (uint32_t)in.now - c->rtt_at, diff;
+
+	if (!c->rtt_on || seq_lt(ack, c->rtt_seq))
+		return;
+	c->rtt_on = false;
+	if (rtt > 60 * USEC_PER_SEC)
+		return;
+	if (!rtt)
+		rtt = 1;
+	if (!c->srtt) {
+		c->srtt = rtt;
+		c->rttvar = rtt / 2;
+		return;
+	}
+	diff = c->srtt > rtt ? c->srtt - rtt : rtt - c->srtt;
+	c->rttvar = c->rttvar - c->rttvar / 4 + diff / 4;
+	c->srtt = c->srtt - c->srtt / 8 + rtt / 8 + 1;
+}
+
+/* Something new was acknowledged */
+static void tcp_ack_advance(struct tcp_conn *c, uint32_t ack)
+{
+	uint32_t n = ack - c->snd_una;
+	bool fin = c->fin_out && ack == c->snd_max;
+
+	tcp_rtt(c, ack);
+	in.consumed += n - fin;
+	c->snd_una = ack;
+	if (seq_lt(c->snd_nxt, ack))
+		c->snd_nxt = ack;
+	c->dupacks = 0;
+	c->retries = 0;
+	c->rtx_at = 0;
+	c->probe_sent = false;
+	if (c->recovery && seq_le(c->recover, ack)) {
+		c->recovery = false;
+	} else if (c->recovery && c->snd_nxt == c->snd_max) {
+		in.resend = true;	/* partial, RFC 6582 3.2 step 3 */
+	}
+	if (fin)
+		tcp_conn_move(c, TCPM_FIN_ACKED);
+}
+
+/*
+ * A duplicate as RFC 5681 2 defines it: data outstanding, no payload, neither
+ * SYN nor FIN, same acknowledgement, same window. The reply to a keepalive of
+ * ours looks like one and is not; neither is one to a probe of a closed window.
+ */
+static void tcp_ack_duplicate(struct tcp_conn *c, const struct packet *p)
+{
+	if (c->snd_una == c->snd_max || p->payload.len || !c->snd_wnd ||
+	    p->tcp.flags & TCP_FLAG_FIN ||
+	    (uint32_t)p->tcp.window << c->ws_snd != c->snd_wnd)
+		return;
+	if (c->probe_sent) {
+		c->probe_sent = false;
+		return;
+	}
+	if (c->dupacks < UINT8_MAX)
+		c->dupacks++;
+	if (c->dupacks == TCP_DUPACKS_MAX && !c->recovery) {
+		c->recovery = true;
+		c->recover = c->snd_max;
+		in.resend = true;
+	}
+}
+
+/* Window, RFC 9293 3.10.7.4: only from the newest segment */
+static void tcp_ack_window(struct tcp_conn *c, const struct packet *p)
+{
+	bool closed = !c->snd_wnd;
+
+	if (!seq_lt(c->snd_wl1, p->tcp.seq) &&
+	    !(c->snd_wl1 == p->tcp.seq && seq_le(c->snd_wl2, p->tcp.ack)))
+		return;
+	c->snd_wnd = (uint32_t)p->tcp.window << c->ws_snd;
+	c->snd_wl1 = p->tcp.seq;
+	c->snd_wl2 = p->tcp.ack;
+	if (closed && c->snd_wnd) {
+		/* What probed the closed window was not taken */
+		c->snd_nxt = c->snd_una;
+		c->retries = 0;
+		c->rtx_at = 0;
+	}
+}
+
+/* Fifth, check the ACK field; false: the segment goes no further */
+static bool tcp_ack(struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t ack = p->tcp.ack;
+
+	/* Too old, or of data never sent (RFC 5961 5.2) */
+	if (seq_lt(c->snd_max, ack) ||
+	    seq_lt(ack, c->snd_una - (0xffffu << c->ws_snd))) {
+		tcp_challenge(c);
+		return false;
+	}
+	if (ack == c->snd_una)
+		tcp_ack_duplicate(c, p);
+	else if (seq_lt(c->snd_una, ack))
+		tcp_ack_advance(c, ack);
+	if (!seq_lt(ack, c->snd_una))
+		tcp_ack_window(c, p);
+	return true;
+}
+
+/* The guest's FIN has been reached: the socket takes the shutdown */
+static void tcp_fin_arrived(struct tcp_conn *c)
+{
+	/* ENOTCONN: the peer has reset, there is nobody to tell */
+	shutdown(c->watch.fd, SHUT_WR);
+	c->fin_in = true;
+	c->rcv_nxt++;
+	c->ack_now = true;
+	tcp_conn_move(c, TCPM_FIN_IN);
+}
+
+/* Gather text that is in order; trimmed left and right to the window */
+static void tcp_text(struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t nxt = c->rcv_nxt + (uint32_t)in.len;
+	size_t off = seq_lt(p->tcp.seq, nxt) ? nxt - p->tcp.seq : 0;
+	size_t room = seq_lt(nxt, c->rcv_adv) ? c->rcv_adv - nxt : 0;
+	struct slice s;
+
+	if (off >= p->payload.len || c->host_error)
+		return;
+	s = slice_sub(&p->payload, off, p->payload.len - off);
+	if (s.len > room) {
+		s.len = room;
+		c->ack_now = true;
+	}
+	if (in.cnt + s.cnt > TCP_IN_IOV)
+		tcp_flush(c);
+	in.cnt += slice_gather(&s, in.iov + in.cnt, TCP_IN_IOV - in.cnt);
+	in.len += s.len;
+	in.segments++;
+}
+
+/* Text with an urgent byte goes out up to that byte, marked, then the rest */
+static void tcp_text_urgent(struct tcp_conn *c, const struct packet *p)
+{
+	struct packet part = *p;
+
+	if (!p->tcp.urgent || p->tcp.urgent > p->payload.len) {
+		tcp_text(c, p);
+		return;
+	}
+	part.payload = slice_sub(&p->payload, 0, p->tcp.urgent);
+	tcp_text(c, &part);
+	in.oob = in.len;
+	tcp_flush(c);
+	part.payload = p->payload;
+	tcp_text(c, &part);
+}
+
+/* Seventh and eighth: text and FIN, where the guest may still send them */
+static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t end = p->tcp.seq + (uint32_t)p->payload.len;
+	bool fin = p->tcp.flags & TCP_FLAG_FIN;
+
+	if (c->fin_in || (!p->payload.len && !fin))
+		return;
+	if (seq_lt(c->rcv_nxt + (uint32_t)in.len, p->tcp.seq)) {
+		/* While the socket is full, asking again helps nobody */
+		if (!c->bounced && c->acks_due < TCP_DUPACKS_MAX)
+			c->acks_due++;
+		return;
+	}
+	if (seq_lt(p->tcp.seq, c->rcv_nxt + (uint32_t)in.len))
+		c->ack_now = true;
+	if (p->tcp.flags & TCP_FLAG_URG)
+		tcp_text_urgent(c, p);
+	else
+		tcp_text(c, p);
+	if (!fin)
+		return;
+	tcp_flush(c);
+	if (c->rcv_nxt == end)
+		tcp_fin_arrived(c);
+}
+
+/* First, check the sequence number: does any of it lie in the window? */
+static bool tcp_acceptable(const struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t nxt = c->rcv_nxt + (uint32_t)in.len;
+	uint32_t wnd = seq_lt(nxt, c->rcv_adv) ? c->rcv_adv - nxt : 0;
+	uint32_t seq = p->tcp.seq, len = (uint32_t)p->payload.len +
+		!!(p->tcp.flags & TCP_FLAG_SYN) +
+		!!(p->tcp.flags & TCP_FLAG_FIN);
+
+	if (!len)
+		return wnd ? seq_le(nxt, seq) && seq_lt(seq, nxt + wnd)
+			   : seq == nxt;
+	/* A closed window still lets ACK and FIN of the next segment in */
+	if (!wnd)
+		return seq == nxt;
+	return seq_lt(seq, nxt + wnd) && seq_lt(nxt, seq + len);
+}
+
+/*
+ * Out of the window: acknowledge, unless it is RST. An ACK of something that we
+ * sent may still be new; a segment just before the window is a keepalive (RFC
+ * 9293 3.8.4), and asks us to keep the host's side alive as well.
+ */
+static void tcp_unacceptable(struct tcp_conn *c, const struct packet *p)
+{
+	static const int on = 1;
+
+	if (p->tcp.flags & TCP_FLAG_RST)
+		return;
+	if (c->state == TCPS_SYN_RCVD && p->tcp.flags & TCP_FLAG_SYN) {
+		tcp_out_syn(c, in.now);
+		return;
+	}
+	if (p->tcp.seq == c->rcv_nxt - 1 && p->payload.len <= 1 &&
+	    !(p->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_FIN)) &&
+	    !c->keepalive && c->watch.fd >= 0 && c->rcv_adv != c->rcv_nxt)
+		c->keepalive = !setsockopt(c->watch.fd, SOL_SOCKET,
+					   SO_KEEPALIVE, &on, sizeof(on));
+	if (p->payload.len || p->tcp.flags & TCP_FLAG_FIN)
+		c->ack_now = true;
+	else
+		tcp_challenge(c);
+}
+
+/* Second, check the RST bit (RFC 9293 3.10.7.4, RFC 5961 3.2) */
+static enum tcp_verdict tcp_rst_arrived(struct tcp_conn *c,
+					const struct packet *p)
+{
+	tcp_flush(c);
+	if (p->tcp.seq != c->rcv_nxt) {
+		tcp_challenge(c);
+		return TCP_NEXT;
+	}
+	tcp_conn_host_leave(c);
+	tcp_conn_end(c);
+	return TCP_ENDED;
+}
+
+/*
+ * Fourth, check the SYN bit: challenge ACK (RFC 5961 4.2). A new SYN beyond
+ * what a connection in TIME-WAIT has seen opens a new one (RFC 9293 3.6.1); one
+ * in the window of a passive open not completed means that the guest has
+ * started over.
+ */
+static enum tcp_verdict tcp_syn_arrived(struct tcp_conn *c,
+					const struct packet *p)
+{
+	bool fresh = !(p->tcp.flags & TCP_FLAG_ACK);
+
+	tcp_flush(c);
+	if (fresh && ((c->state == TCPS_TIME_WAIT &&
+		       seq_lt(c->rcv_nxt, p->tcp.seq)) ||
+		      c->state == TCPS_SYN_RCVD)) {
+		tcp_conn_host_reset(c);
+		tcp_conn_end(c);
+		return TCP_REOPEN;
+	}
+	tcp_challenge(c);
+	return TCP_NEXT;
+}
+
+/* Our SYN or SYN-ACK was acknowledged: both sides know each other */
+static void tcp_opened(struct tcp_conn *c, const struct packet *p)
+{
+	tcp_rtt(c, p->tcp.ack);
+	c->snd_una = c->snd_nxt = p->tcp.ack;
+	c->retries = 0;
+	c->rtx_at = 0;
+	c->snd_wl1 = p->tcp.seq;
+	c->snd_wl2 = p->tcp.ack;
+	c->snd_wnd = p->tcp.window;
+	if (!(p->tcp.flags & TCP_FLAG_SYN))
+		c->snd_wnd <<= c->ws_snd;
+	tcp_conn_move(c, TCPM_OPEN);
+}
+
+/* In SYN_RCVD the ACK must be of our SYN-ACK, else RST */
+static bool tcp_syn_acked(struct tcp_conn *c, const struct packet *p)
+{
+	if (c->state != TCPS_SYN_RCVD)
+		return true;
+	if (p->tcp.ack != c->snd_max) {
+		tcp_out_reset_unknown(p);
+		return false;
+	}
+	tcp_opened(c, p);
+	return true;
+}
+
+/* A repeated FIN, in TIME-WAIT, starts the wait over */
+static void tcp_time_wait(struct tcp_conn *c)
+{
+	tcp_conn_host_close(c);
+	c->rtx_at = in.now + TCP_TIME_WAIT;
+}
+
+/* RFC 9293 3.10.7.4: SYN_RCVD and all synchronized states */
+static enum tcp_verdict tcp_arrives(struct tcp_conn *c, const struct packet *p)
+{
+	if (c->state == TCPS_TIME_WAIT &&
+	    p->tcp.flags & (TCP_FLAG_FIN | TCP_FLAG_SYN)) {
+		if (p->tcp.flags & TCP_FLAG_SYN)
+			return tcp_syn_arrived(c, p);
+		c->rtx_at = in.now + TCP_TIME_WAIT;
+	}
+	if (!tcp_acceptable(c, p)) {
+		tcp_unacceptable(c, p);
+		return TCP_NEXT;
+	}
+	if (p->tcp.flags & TCP_FLAG_RST)
+		return tcp_rst_arrived(c, p);
+	if (p->tcp.flags & TCP_FLAG_SYN)
+		return tcp_syn_arrived(c, p);
+	if (!(p->tcp.flags & TCP_FLAG_ACK)) {
+		drop(DROP_TCP_FLAGS);
+		return TCP_NEXT;
+	}
+	if (!tcp_syn_acked(c, p) || !tcp_ack(c, p))
+		return TCP_NEXT;
+	if (c->state == TCPS_CLOSED) {
+		tcp_consume(c);
+		tcp_conn_host_close(c);
+		tcp_conn_end(c);
+		return TCP_ENDED;
+	}
+	tcp_text_and_fin(c, p);
+	if (c->state == TCPS_TIME_WAIT && c->watch.fd >= 0) {
+		tcp_consume(c);
+		tcp_time_wait(c);
+	}
+	return TCP_NEXT;
+}
+
+/* RFC 9293 3.10.7.3 */
+static enum tcp_verdict tcp_syn_sent(struct tcp_conn *c, const struct packet *p)
+{
+	bool ack = p->tcp.flags & TCP_FLAG_ACK;
+
+	if (ack && p->tcp.ack != c->snd_max) {
+		if (!(p->tcp.flags & TCP_FLAG_RST))
+			tcp_out_reset_unknown(p);
+		return TCP_NEXT;
+	}
+	if (p->tcp.flags & TCP_FLAG_RST) {
+		if (!ack)
+			return TCP_NEXT;
+		tcp_conn_host_reset(c);
+		tcp_conn_end(c);
+		return TCP_ENDED;
+	}
+	if (!(p->tcp.flags & TCP_FLAG_SYN))
+		return TCP_NEXT;
+	c->rcv_nxt = p->tcp.seq + 1;
+	tcp_in_options(c, p);
+	tcp_window_start(c);
+	if (ack) {
+		tcp_opened(c, p);
+		c->ack_now = true;
+	} else {
+		tcp_conn_move(c, TCPM_SYN);
+		tcp_out_syn(c, in.now);
+	}
+	return TCP_NEXT;
+}
+
+/*
+ * The host's connect() is under way and the guest has heard nothing yet: only
+ * its SYN, again or anew, and its RST mean something.
+ */
+static enum tcp_verdict tcp_connecting(struct tcp_conn *c,
+				       const struct packet *p)
+{
+	if (p->tcp.flags & TCP_FLAG_RST) {
+		if (p->tcp.seq != c->rcv_nxt && p->tcp.seq != c->rcv_nxt - 1)
+			return TCP_NEXT;
+		tcp_conn_host_reset(c);
+		tcp_conn_end(c);
+		return TCP_ENDED;
+	}
+	if (p->tcp.flags & TCP_FLAG_ACK) {
+		tcp_out_reset_unknown(p);
+	} else if (p->tcp.flags & TCP_FLAG_SYN) {
+		c->rcv_nxt = p->tcp.seq + 1;
+		c->snd_wnd = p->tcp.window;
+		tcp_in_options(c, p);
+	}
+	return TCP_NEXT;
+}
+
+/* Activity, for both sweeps; the reply to our own probe is none */
+static void tcp_note_activity(struct tcp_conn *c, const struct packet *p)
+{
+	bool reply = c->probe_sent && !p->payload.len &&
+		     p->tcp.flags == TCP_FLAG_ACK &&
+		     p->tcp.ack == c->snd_una && p->tcp.seq == c->rcv_nxt;
+
+	c->tap_inactive = false;
+	c->unanswered = 0;
+	if (!reply)
+		c->inactive = false;
+	else if (c->snd_una == c->snd_max)
+		c->probe_sent = false;
+}
+
+static enum tcp_verdict tcp_segment(struct tcp_conn *c, const struct packet *p)
+{
+	tcp_note_activity(c, p);
+	if (c->state == TCPS_CONNECTING)
+		return tcp_connecting(c, p);
+	if (c->state == TCPS_SYN_SENT)
+		return tcp_syn_sent(c, p);
+	return tcp_arrives(c, p);
+}
+
+/**
+ * tcp_in_run() - Take a run of segments of one connection
+ * @c:		connection; may have ended on return
+ * @run:	the segments, linked by their next pointers
+ * @now:	turn's time, usec
+ *
+ * Return: the segment that @c has nothing to do with any more, because the
+ * connection ended before it: it and those behind it belong to a new one, or
+ * to none; NULL where all were taken
+ */
+const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
+				usec_t now)
+{
+	in.now = now;
+	in.cnt = in.segments = 0;
+	in.len = in.consumed = 0;
+	in.resend = in.oob = false;
+
+	for (; run; run = run->next) {
+		switch (tcp_segment(c, run)) {
+		case TCP_NEXT:
+			break;
+		case TCP_ENDED:
+			return run->next;
+		case TCP_REOPEN:
+			return run;
+		}
+	}
+	if (c->watch.fd >= 0) {
+		tcp_flush(c);
+		tcp_consume(c);
+	}
+	if (in.resend)
+		tcp_out_resend(c);
+	tcp_out_data(c, now);
+	tcp_out_settle(c, now);
+	return NULL;
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_open: how connections begin: the guest's SYN, the host's accept()
+ *
+ *	guest            daemon             host's peer
+ *	SYN ------------> connect() -------> SYN
+ *	                  EPOLLOUT <-------- SYN-ACK     the guest hears nothing
+ *	SYN-ACK <--------                                before the peer has spoken
+ *
+ *	                  accept() <-------- SYN, ACK
+ *	SYN <------------                                again and again, with
+ *	SYN-ACK --------> ESTABLISHED                    back-off, until it answers
+ *
+ * State: the listening sockets. Sources: RFC 9293 3.5, 3.10.7; RFC 6528
+ * (initial sequence numbers); RFC 5461 4.1, RFC 1122 4.2.3.9 (unreachable
+ * destinations: the guest gets the ICMP error that the host got).
+ */
+#include "tcp_open.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "guest.h"
+#include "icmp.h"
+#include "lib/log.h"
+#include "lib/stats.h"
+#include "tcp_conn.h"
+#include "tcp_in.h"
+#include "tcp_out.h"
+#include "tcp_window.h"
+
+/* Listening sockets; a port may be bound on several addresses */
+#define TCP_LISTENERS		65536
+/* Connections accepted from one socket before others get their turn */
+#define TCP_ACCEPT_TURN		64
+/* How long not to accept after running out of descriptors or memory */
+#define TCP_ACCEPT_PAUSE	(100 * USEC_PER_MSEC)
+
+/**
+ * struct tcp_listener - a listening socket on the host
+ * @watch:	the socket
+ * @rule:	index of its forwarding rule
+ * @paused:	not watched for a moment: no descriptors left
+ */
+struct tcp_listener {
+	struct watch watch;
+	unsigned rule;
+	bool paused;
+};
+
+static struct tcp_listener tcp_listeners[TCP_LISTENERS];
+static unsigned tcp_listener_count;
+static struct timer tcp_accept_timer;
+
+static struct tcp_conn *tcp_conn_of(struct flow *f)
+{
+	return flow_as(f, struct tcp_conn);
+}
+
+static void tcp_socket_options(int fd)
+{
+	static const int on = 1;
+
+	/* Neither can fail on a TCP socket; both are for speed and order only */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+/* RFC 6528 3: a clock of 4 us plus a keyed hash of the connection */
+static uint32_t tcp_isn(const struct flow_side *g, usec_t now)
+{
+	struct {
+		struct addr remote, local;
+		uint16_t rport, lport;
+	} tuple = { g->remote, g->local, g->rport, g->lport };
+
+	return (uint32_t)(now / 4) +
+	       (uint32_t)flow_secret(&tuple, sizeof(tuple));
+}
+
+/* Headers of the guest's SYN, as far as an ICMP error quotes them */
+static size_t tcp_quote(const struct tcp_conn *c, uint8_t *h)
+{
+	const struct flow_side *g = tcp_guest_side(c);
+	struct packet_ends e = guest_ends(&g->remote, &g->local);
+	struct tcp_fields f = { .seq = c->rcv_nxt - 1, .flags = TCP_FLAG_SYN };
+	size_t l4 = packet_put_l2l3(h, &e, IPPROTO_TCP, TCP_HLEN);
+
+	packet_put_tcp(h + l4, g->rport, g->lport, &f, TCP_HLEN);
+	return l4 + TCP_HLEN;
+}
+
+/*
+ * connect() failed: refused is RST; unreachable is told as the host was told,
+ * so that the guest's program sees the same error; a time-out is silence, which
+ * the guest measures itself.
+ */
+static void tcp_connect_failed(struct tcp_conn *c, int error)
+{
+	const struct flow_side *g = tcp_guest_side(c);
+	uint8_t quote[PACKET_HDR_OUT_MAX];
+	size_t len;
+
+	debug("connect(): error %i", error);
+	switch (error) {
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EACCES:
+	case EPERM:
+		len = tcp_quote(c, quote);
+		icmp_error_send(&(struct icmp_error){
+			.from = g->local, .to = g->remote,
+			.host_errno = error, .quoted = quote + ETH_HLEN_,
+			.quoted_len = len - ETH_HLEN_ });
+		break;
+	case ETIMEDOUT:
+		break;
+	default:
+		tcp_out_reset(c);
+	}
+	tcp_conn_host_reset(c);
+	tcp_conn_end(c);
+}
+
+/**
+ * tcp_open_connected() - The host's connect() has come to an end
+ * @c:		connection in CONNECTING; may have ended on return
+ * @now:	turn's time, usec
+ */
+void tcp_open_connected(struct tcp_conn *c, usec_t now)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		error = errno;
+	if (error) {
+		tcp_connect_failed(c, error);
+		return;
+	}
+	tcp_window_start(c);
+	tcp_conn_move(c, TCPM_CONNECTED);
+	tcp_out_syn(c, now);
+}
+
+static bool tcp_connect(struct tcp_conn *c, int fd)
+{
+	const struct flow_side *h = tcp_host_side(c);
+	struct endpoint e = { h->remote, h->rport, h->ifindex };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+
+	tcp_socket_options(fd);
+	if (!connect(fd, &sa.sa, len) || errno == EINPROGRESS)
+		return true;
+	tcp_connect_failed(c, errno);
+	return false;
+}
+
+/*
+ * A new flow with the guest's side in place, hashed. NULL: the table is full,
+ * or the tuple is taken by a connection that lives.
+ */
+static struct tcp_conn *tcp_new(const struct flow_side *guest,
+				const struct flow_side *host, bool inbound)
+{
+	struct flow *f = flow_lookup(IPPROTO_TCP, guest, NULL);
+	struct tcp_conn *c;
+
+	if (f) {
+		c = tcp_conn_of(f);
+		if (c->state != TCPS_TIME_WAIT)
+			return NULL;
+		tcp_conn_end(c);
+	}
+	f = flow_new(FLOW_TCP, IPPROTO_TCP);
+	if (!f) {
+		drop(DROP_TABLE_FULL);
+		return NULL;
+	}
+	f->side[INI] = inbound ? *host : *guest;
+	f->side[TGT] = inbound ? *guest : *host;
+	flow_hash(f, inbound ? TGT : INI);
+	stat_add(STAT_TCP_OPENED, 1);
+	c = tcp_conn_of(f);
+	memset(c, 0, sizeof(*c));
+	c->watch.fd = -1;
+	return c;
+}
+
+/**
+ * tcp_open_out() - The guest opens a connection
+ * @syn:	its SYN, which belongs to no connection
+ * @now:	turn's time, usec
+ *
+ * Return: the new connection, NULL where there is none: refused, or failed at
+ * once and answered
+ */
+struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
+{
+	struct flow_side g = { .remote = syn->src, .local = syn->dst,
+			       .rport = syn->sport, .lport = syn->dport,
+			       .place = FLOW_AT_GUEST };
+	struct flow_side h = { 0 };
+	struct tcp_conn *c;
+	int fd;
+
+	if (!syn->dport || !syn->sport ||
+	    !fwd_to_host(IPPROTO_TCP, &g, &h)) {
+		drop(DROP_NO_ROUTE);
+		tcp_out_reset_unknown(syn);
+		return NULL;
+	}
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	if (fd < 0) {
+		drop(DROP_NO_SOCKET);
+		warn_limited("no socket for a connection of the guest: %s",
+			     strerror(-fd));
+		return NULL;
+	}
+	c = tcp_new(&g, &h, false);
+	if (!c) {
+		close(fd);
+		return NULL;
+	}
+	c->snd_una = c->snd_nxt = c->snd_max = tcp_isn(&g, now);
+	c->rcv_nxt = syn->tcp.seq + 1;
+	c->snd_wnd = syn->tcp.window;
+	tcp_in_options(c, syn);
+	if (!tcp_connect(c, fd)) {
+		close(fd);
+		return NULL;
+	}
+	if (tcp_conn_attach(c, fd, TCPS_CONNECTING) < 0) {
+		tcp_conn_end(c);
+		return NULL;
+	}
+	return c;
+}
+
+/* A connection was accepted: SYN to the guest */
+static void tcp_open_in(const struct tcp_listener *l, int fd,
+			const union sockaddr_any *peer, usec_t now)
+{
+	struct endpoint from = addr_from_sockaddr(peer), to;
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct flow_side h = { .remote = from.addr, .rport = from.port,
+			       .ifindex = from.ifindex,
+			       .place = FLOW_AT_HOST }, g = { 0 };
+	struct tcp_conn *c = NULL;
+
+	if (!getsockname(fd, &sa.sa, &len)) {
+		to = addr_from_sockaddr(&sa);
+		h.local = to.addr;
+		h.lport = to.port;
+		if (fwd_to_guest(fwd_rule(IPPROTO_TCP, l->rule), &h, &g))
+			c = tcp_new(&g, &h, true);
+		else
+			drop(DROP_NO_ROUTE);
+	}
+	if (!c) {
+		static const struct linger reset = { .l_onoff = 1 };
+
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(fd);
+		return;
+	}
+	tcp_socket_options(fd);
+	if (tcp_conn_attach(c, fd, TCPS_SYN_SENT) < 0) {
+		tcp_conn_end(c);
+		return;
+	}
+	c->snd_una = c->snd_nxt = c->snd_max = tcp_isn(&g, now);
+	c->ws_rcv = TCP_WINDOW_SHIFT;
+	tcp_window_start(c);
+	tcp_out_syn(c, now);
+}
+
+static void tcp_accept_again(struct timer *t, usec_t now)
+{
+	(void)t;
+	(void)now;
+	for (unsigned i = 0; i < tcp_listener_count; i++) {
+		struct tcp_listener *l = &tcp_listeners[i];
+
+		if (l->paused && !loop_mod(&l->watch, EPOLLIN))
+			l->paused = false;
+	}
+}
+
+/* Out of descriptors or memory: a level-triggered socket would spin */
+static void tcp_accept_pause(struct tcp_listener *l, int error, usec_t now)
+{
+	warn_limited("cannot accept a connection: %s", strerror(error));
+	l->paused = !loop_mod(&l->watch, 0);
+	if (!timer_armed(&tcp_accept_timer))
+		timer_arm(&tcp_accept_timer, now + TCP_ACCEPT_PAUSE);
+}
+
+static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
+{
+	struct tcp_listener *l = (void *)w;
+
+	(void)events;
+	for (unsigned i = 0; i < TCP_ACCEPT_TURN; i++) {
+		union sockaddr_any peer = { 0 };
+		socklen_t len = sizeof(peer);
+		int fd = accept4(w->fd, &peer.sa, &len,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			tcp_open_in(l, fd, &peer, now);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM)
+			tcp_accept_pause(l, errno, now);
+		/* Others are of one connection that is gone, accept(2) */
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+static int tcp_listen(const struct fwd_port *p)
+{
+	struct tcp_listener *l = &tcp_listeners[tcp_listener_count];
+	int rc;
+
+	if (tcp_listener_count == TCP_LISTENERS)
+		return -ENOSPC;
+	l->watch.fd = fwd_listen_socket(IPPROTO_TCP, p);
+	if (l->watch.fd < 0)
+		return l->watch.fd;
+	l->watch.fn = tcp_accept;
+	l->rule = p->index;
+	rc = loop_add(&l->watch, EPOLLIN);
+	if (rc < 0) {
+		close(l->watch.fd);
+		return rc;
+	}
+	tcp_listener_count++;
+	return 0;
+}
+
+/**
+ * tcp_open_listen() - Listen on the ports that are forwarded to the guest
+ * Return: 0, or a negative error code, told by a message already
+ */
+int tcp_open_listen(void)
+{
+	tcp_accept_timer.fn = tcp_accept_again;
+	return fwd_listen(IPPROTO_TCP, tcp_listen);
+}

@@ -1,0 +1,679 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_out: segments to the guest: data from the host's socket, retransmission,
+ * acknowledgements
+ *
+ * The host socket's receive queue is the retransmission queue: data is peeked
+ * straight into frames lent by the link, and consumed only when the guest has
+ * acknowledged it.
+ *
+ *	receive queue of the host's socket
+ *	|<------ sent, not acknowledged ------>|<---- not sent yet ---->|
+ *	snd_una                             snd_nxt == snd_max
+ *	         SO_PEEK_OFF = snd_nxt - snd_una
+ *
+ * snd_nxt stands below snd_max only while what a timeout lost is sent again.
+ * Where the kernel has no SO_PEEK_OFF for TCP (before Linux 6.9), what was sent
+ * before is read into a bin.
+ *
+ * Copies: one, socket to frame. System calls for a batch: recvmsg() here, and
+ * the link's flush; setsockopt() only to go back.
+ *
+ * Sources: RFC 9293 3.8, RFC 6298 (timeout), RFC 5681 and 6582 (recovery),
+ * socket(7) SO_PEEK_OFF, tcp(7).
+ */
+#include "tcp_out.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "frame_out.h"
+#include "guest.h"
+#include "lib/bytes.h"
+#include "lib/log.h"
+#include "lib/stats.h"
+#include "link/link.h"
+#include "tcp_window.h"
+
+/* Bytes read for one connection before the others get their turn */
+#define TCP_TURN_BYTES		(1024 * 1024)
+/* As Linux has it; RFC 6298 2.4 asks for 1 s where clocks were coarse */
+#define TCP_RTO_MIN		(200 * USEC_PER_MSEC)
+/* RFC 6298 2.5 */
+#define TCP_RTO_MAX		(120 * USEC_PER_SEC)
+/* An ACK for a few bytes waits this long for an answer to ride on */
+#define TCP_ACK_DELAY		400
+/* More unacknowledged bytes than this are acknowledged at once */
+#define TCP_ACK_DELAY_BYTES	1448
+/* Fast retransmit, and what sets it off at the other side (RFC 5681 3.2) */
+#define TCP_DUPACKS		3
+
+#define TCP_IOV_MAX		1024
+#define TCP_BIN_SIZE		(64 * 1024)
+
+static struct tcp_limits tcp_limits;
+static bool tcp_has_peek_off[2];	/* [addr_is_v4()] */
+static uint8_t tcp_bin[TCP_BIN_SIZE];
+static struct loan tcp_loans[LINK_BATCH];
+static struct iovec tcp_iov[TCP_IOV_MAX];
+
+static bool tcp_probe_peek_off(int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), zero = 0;
+	bool has;
+
+	if (fd < 0)
+		return false;
+	has = !setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
+	close(fd);
+	return has;
+}
+
+/**
+ * tcp_out_init() - Find out what the kernel has, note limits
+ * @limits:	how long a silent guest is waited for
+ */
+void tcp_out_init(const struct tcp_limits *limits)
+{
+	tcp_limits = *limits;
+	tcp_has_peek_off[0] = tcp_probe_peek_off(AF_INET6);
+	tcp_has_peek_off[1] = tcp_probe_peek_off(AF_INET);
+}
+
+static bool tcp_is_v4(const struct tcp_conn *c)
+{
+	return addr_is_v4(&tcp_guest_side(c)->remote);
+}
+
+static size_t tcp_l2l3(const struct tcp_conn *c)
+{
+	return packet_l2l3_len(&tcp_guest_side(c)->remote);
+}
+
+/**
+ * tcp_out_mss() - The MSS we announce: what fits the guest's MTU
+ * @c:		connection
+ * Return: bytes
+ */
+uint16_t tcp_out_mss(const struct tcp_conn *c)
+{
+	unsigned ip = tcp_is_v4(c) ? IP4_HLEN : IP6_HLEN;
+
+	return (uint16_t)(frame_mtu() - ip - TCP_HLEN);
+}
+
+static struct packet_ends tcp_ends(const struct tcp_conn *c)
+{
+	const struct flow_side *g = tcp_guest_side(c);
+	struct packet_ends e = guest_ends(&g->local, &g->remote);
+
+	e.df = true;
+	return e;
+}
+
+/* Header and checksum of a segment whose payload is in place */
+static void tcp_fill(struct tcp_conn *c, struct loan *l,
+		     const struct packet_ends *e, uint32_t seq, uint8_t flags)
+{
+	const struct flow_side *g = tcp_guest_side(c);
+	struct tcp_fields f = { .seq = seq, .flags = flags };
+
+	if (flags & TCP_FLAG_ACK)
+		f.ack = c->rcv_nxt;
+	if (flags & TCP_FLAG_URG)
+		f.urgent = 1;
+	if (!(flags & TCP_FLAG_RST))
+		f.window = tcp_window_field(c, false);
+	packet_put_tcp(frame_l4(l, &g->remote), g->lport, g->rport, &f,
+		       TCP_HLEN);
+	frame_finish(l, e, IPPROTO_TCP, TCP_HLEN);
+}
+
+/* What a segment with ACK has settled */
+static void tcp_acked(struct tcp_conn *c)
+{
+	c->rcv_acked = c->rcv_nxt;
+	c->ack_now = false;
+	c->ack_at = 0;
+}
+
+/* A segment without payload; false: the link has no room */
+static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
+{
+	struct packet_ends e = tcp_ends(c);
+	struct loan l;
+
+	if (!link_reserve(&l, 1, tcp_l2l3(c) + TCP_HLEN, 0)) {
+		tcp_conn_block(c);
+		return false;
+	}
+	l.len = 0;
+	tcp_fill(c, &l, &e, seq, flags);
+	link_commit(&l, 1);
+	if (flags & TCP_FLAG_ACK)
+		tcp_acked(c);
+	return true;
+}
+
+static usec_t tcp_rto(const struct tcp_conn *c)
+{
+	usec_t rto = c->srtt ? c->srtt + 4ULL * c->rttvar : TCP_RTO_INITIAL;
+
+	if (rto < TCP_RTO_MIN)
+		rto = TCP_RTO_MIN;
+	rto <<= c->retries < 12 ? c->retries : 12;
+	return rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
+}
+
+/**
+ * tcp_out_syn() - Send SYN (SYN_SENT) or SYN-ACK (SYN_RCVD), again if need be
+ * @c:		connection; snd_una is the initial sequence number
+ * @now:	turn's time, usec
+ *
+ * Options: MSS always, window scale where the guest's SYN had it or we begin
+ * (RFC 7323 2.2). The same segment each time.
+ */
+void tcp_out_syn(struct tcp_conn *c, usec_t now)
+{
+	const struct flow_side *g = tcp_guest_side(c);
+	struct packet_ends e = tcp_ends(c);
+	struct tcp_fields f = { .seq = c->snd_una, .flags = TCP_FLAG_SYN };
+	bool ws = c->ws_on || c->state == TCPS_SYN_SENT;
+	size_t hlen = TCP_HLEN + 4 + (ws ? 4 : 0);
+	uint8_t *opt;
+	struct loan l;
+
+	c->rtx_at = now + tcp_rto(c);
+	c->snd_nxt = c->snd_max = c->snd_una + 1;
+	if (!link_reserve(&l, 1, tcp_l2l3(c) + hlen, 0)) {
+		tcp_conn_arm(c);
+		return;
+	}
+	l.len = 0;
+	if (c->state == TCPS_SYN_RCVD) {
+		f.flags |= TCP_FLAG_ACK;
+		f.ack = c->rcv_nxt;
+		tcp_acked(c);
+	}
+	f.window = tcp_window_field(c, true);
+	opt = frame_l4(&l, &g->remote) + TCP_HLEN;
+	opt[0] = 2;
+	opt[1] = 4;
+	put_be16(opt + 2, tcp_out_mss(c));
+	if (ws)
+		memcpy(opt + 4, (uint8_t[]){ 1, 3, 3, TCP_WINDOW_SHIFT }, 4);
+	packet_put_tcp(opt - TCP_HLEN, g->lport, g->rport, &f, hlen);
+	frame_finish(&l, &e, IPPROTO_TCP, hlen);
+	link_commit(&l, 1);
+	tcp_conn_arm(c);
+}
+
+/* Sent for the first time: note how far, and time one segment a round trip */
+static void tcp_sent(struct tcp_conn *c, uint32_t end, usec_t now)
+{
+	c->snd_nxt = end;
+	if (seq_le(end, c->snd_max)) {
+		c->rtt_on = false;
+		stat_add(STAT_TCP_RETRANS, 1);
+		return;
+	}
+	c->snd_max = end;
+	if (!c->rtt_on) {
+		c->rtt_on = true;
+		c->rtt_at = (uint32_t)now;
+		c->rtt_seq = end;
+	}
+}
+
+/* The FIN alone; it takes a place in the window as data does */
+static void tcp_fin(struct tcp_conn *c, usec_t now)
+{
+	if (!tcp_bare(c, c->snd_nxt, TCP_FLAG_FIN | TCP_FLAG_ACK))
+		return;
+	tcp_sent(c, c->snd_nxt + 1, now);
+	if (!c->fin_out) {
+		c->fin_out = true;
+		tcp_conn_move(c, TCPM_FIN_OUT);
+	}
+}
+
+/* Buffers to peek into: what was sent before goes into the bin */
+static unsigned tcp_peek_iov(struct tcp_conn *c, unsigned loans, size_t *len)
+{
+	size_t skip = c->snd_nxt - c->snd_una, left = *len;
+	unsigned n = 0;
+
+	if (tcp_has_peek_off[tcp_is_v4(c)]) {
+		int off = (int)skip;
+
+		if (c->peek != skip &&
+		    !setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &off,
+				sizeof(off)))
+			c->peek = (uint32_t)skip;
+		skip = 0;
+	}
+	for (; skip && n < TCP_IOV_MAX / 2; n++) {
+		size_t part = skip < TCP_BIN_SIZE ? skip : TCP_BIN_SIZE;
+
+		tcp_iov[n] = (struct iovec){ tcp_bin, part };
+		skip -= part;
+	}
+	for (unsigned i = 0; i < loans && left; i++) {
+		if (n + tcp_loans[i].cnt > TCP_IOV_MAX)
+			break;
+		for (unsigned j = 0; j < tcp_loans[i].cnt && left; j++, n++) {
+			tcp_iov[n] = tcp_loans[i].iov[j];
+			if (tcp_iov[n].iov_len > left)
+				tcp_iov[n].iov_len = left;
+			left -= tcp_iov[n].iov_len;
+		}
+	}
+	*len -= left;
+	return n;
+}
+
+/*
+ * Peek up to len bytes, less where buffers are many, at snd_nxt into loans.
+ * Returns bytes, 0 where nothing new is there, -ECONNRESET where nothing ever
+ * will be and the socket failed.
+ */
+static ssize_t tcp_peek(struct tcp_conn *c, unsigned loans, size_t *len)
+{
+	bool off = tcp_has_peek_off[tcp_is_v4(c)];
+	size_t skip = off ? 0 : c->snd_nxt - c->snd_una;
+	struct msghdr m = { .msg_iov = tcp_iov };
+	ssize_t n;
+
+	m.msg_iovlen = tcp_peek_iov(c, loans, len);
+	do
+		n = recvmsg(c->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+
+	if (n < 0 && errno != EAGAIN)
+		c->host_error = true;
+	if (n < 0)
+		return c->host_error ? -ECONNRESET : 0;
+	if (off)
+		c->peek += (uint32_t)n;
+	if (!n)
+		c->host_eof = true;
+	n = (size_t)n > skip ? n - (ssize_t)skip : 0;
+	return !n && c->host_error ? -ECONNRESET : n;
+}
+
+/* The socket's data has ended: FIN, or RST where it ended by an error */
+static void tcp_ended(struct tcp_conn *c, usec_t now)
+{
+	if (c->host_error) {
+		tcp_out_reset(c);
+		tcp_conn_host_reset(c);
+		tcp_conn_end(c);
+	} else if (!c->fin_out || c->snd_nxt != c->snd_max) {
+		tcp_fin(c, now);
+	}
+}
+
+/* Largest payload of a frame: a segment, or many where the link can split */
+static size_t tcp_frame_payload(const struct tcp_conn *c)
+{
+	size_t most = link_caps()->max_frame - tcp_l2l3(c) - TCP_HLEN;
+
+	if (!link_caps()->gso_tcp || most < c->mss)
+		return most < c->mss ? most : c->mss;
+	return most - most % c->mss;
+}
+
+/* Headers for what was peeked; fin: the last one carries it */
+static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
+{
+	struct packet_ends e = tcp_ends(c);
+	size_t most = tcp_frame_payload(c);
+	uint32_t seq = c->snd_nxt;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct loan *l = &tcp_loans[i];
+		uint8_t flags = TCP_FLAG_ACK;
+
+		l->len = len < most ? len : most;
+		l->gso_size = l->len > c->mss ? c->mss : 0;
+		len -= l->len;
+		if (c->urgent_next && !i)
+			flags |= TCP_FLAG_URG;
+		if (!len)
+			flags |= TCP_FLAG_PSH | (fin ? TCP_FLAG_FIN : 0);
+		tcp_fill(c, l, &e, seq, flags);
+		seq += (uint32_t)l->len;
+	}
+	if (c->urgent_next)
+		c->urgent = c->urgent_next = false;
+	tcp_acked(c);
+}
+
+/*
+ * Less than asked for: the queue is empty, unless urgent data is under way. Then
+ * the read may have stopped at the mark, and the next one begins with it.
+ */
+static void tcp_short_read(struct tcp_conn *c)
+{
+	if (c->snd_nxt != c->snd_max)
+		return;
+	if (c->urgent)
+		c->urgent_next = true;
+	else
+		c->drained = true;
+}
+
+/*
+ * Send up to len bytes from snd_nxt on. Returns bytes sent, 0 where the link,
+ * the socket or the connection had no more.
+ */
+static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
+{
+	size_t most = tcp_frame_payload(c), frames = (len + most - 1) / most;
+	unsigned n = frames < LINK_BATCH ? (unsigned)frames : LINK_BATCH;
+	bool fin = false, old = c->snd_nxt != c->snd_max;
+	ssize_t got;
+
+	n = link_reserve(tcp_loans, n, tcp_l2l3(c) + TCP_HLEN, most);
+	if (!n) {
+		tcp_conn_block(c);
+		return 0;
+	}
+	if (len > n * most)
+		len = n * most;
+	got = tcp_peek(c, n, &len);
+	if (got <= 0) {
+		link_commit(tcp_loans, 0);
+		c->drained |= !old;
+		c->urgent_next = false;
+		if (got < 0 || c->host_eof)
+			tcp_ended(c, now);
+		return 0;
+	}
+	fin = c->host_eof && !c->host_error && !c->fin_out && !c->urgent &&
+	      (size_t)got < len;
+	n = (unsigned)(((size_t)got + most - 1) / most);
+	tcp_fill_batch(c, n, (size_t)got, fin);
+	link_commit(tcp_loans, n);
+	tcp_sent(c, c->snd_nxt + (uint32_t)got + fin, now);
+	if (fin) {
+		c->fin_out = true;
+		tcp_conn_move(c, TCPM_FIN_OUT);
+	}
+	if ((size_t)got < len)
+		tcp_short_read(c);
+	return (size_t)got;
+}
+
+/* Bytes that the guest's window takes now */
+static size_t tcp_usable(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_nxt - c->snd_una;
+
+	return c->snd_wnd > flight ? c->snd_wnd - flight : 0;
+}
+
+/* Bytes between snd_nxt and the end of what was ever sent, FIN apart */
+static size_t tcp_unresent(const struct tcp_conn *c)
+{
+	uint32_t end = c->snd_max - c->fin_out;
+
+	return seq_lt(c->snd_nxt, end) ? end - c->snd_nxt : 0;
+}
+
+/* Whether the socket may have something that the guest has not been sent */
+static bool tcp_has_more(const struct tcp_conn *c)
+{
+	return !c->fin_out && (!c->drained || c->host_eof || c->host_error);
+}
+
+/**
+ * tcp_out_data() - Send what the socket has and the guest's window takes
+ * @c:		connection, in any state
+ * @now:	turn's time, usec
+ *
+ * The connection may have ended on return (TCPS_CLOSED).
+ */
+void tcp_out_data(struct tcp_conn *c, usec_t now)
+{
+	size_t budget = TCP_TURN_BYTES;
+
+	c->more = false;
+	while (tcp_conn_synchronized(c) && c->watch.fd >= 0) {
+		size_t len = tcp_usable(c), old = tcp_unresent(c);
+
+		/* Sender's silly window avoidance (RFC 9293 3.8.6.2.1) */
+		if (!len || (len < c->mss && len < c->snd_wnd / 2 &&
+			     c->snd_nxt != c->snd_una))
+			return;
+		if (c->snd_nxt != c->snd_max) {
+			if (!old) {
+				tcp_fin(c, now);
+				return;
+			}
+			len = len < old ? len : old;
+		} else if (!tcp_has_more(c)) {
+			return;
+		} else if (c->drained) {
+			tcp_ended(c, now);
+			return;
+		}
+		if (!budget) {
+			c->more = true;
+			return;
+		}
+		len = tcp_batch(c, len < budget ? len : budget, now);
+		if (!len)
+			return;
+		budget -= len;
+	}
+}
+
+/**
+ * tcp_out_resend() - Send the first unacknowledged segment again
+ * @c:		connection with something outstanding
+ *
+ * Fast retransmit and partial acknowledgements (RFC 5681 3.2, RFC 6582 3.2):
+ * snd_nxt stays where it is.
+ */
+void tcp_out_resend(struct tcp_conn *c)
+{
+	uint32_t nxt = c->snd_nxt;
+	size_t len;
+
+	c->snd_nxt = c->snd_una;
+	len = tcp_unresent(c);
+	if (len)
+		tcp_batch(c, len < c->mss ? len : c->mss, 0);
+	else
+		tcp_fin(c, 0);
+	if (c->state != TCPS_CLOSED && seq_lt(c->snd_nxt, nxt))
+		c->snd_nxt = nxt;
+}
+
+/**
+ * tcp_out_keepalive() - Ask the guest whether it knows the connection still
+ * @c:		synchronized connection with nothing outstanding
+ *
+ * SEQ = SND.NXT - 1, no data (RFC 9293 3.8.4). Nothing changes but that a reply
+ * is expected.
+ */
+void tcp_out_keepalive(struct tcp_conn *c)
+{
+	if (!tcp_bare(c, c->snd_nxt - 1, TCP_FLAG_ACK))
+		return;
+	c->probe_sent = true;
+	stat_add(STAT_TCP_KEEPALIVE, 1);
+}
+
+/**
+ * tcp_out_reset() - Tell the guest by RST that the connection is gone
+ * @c:		connection; its end is the caller's matter
+ *
+ * In SYN_SENT nothing of the guest is known: no ACK. Before our SYN-ACK the
+ * RST answers the guest's SYN (RFC 9293 3.5.2).
+ */
+void tcp_out_reset(struct tcp_conn *c)
+{
+	bool ack = c->state != TCPS_SYN_SENT;
+	uint32_t seq = c->snd_wnd ? c->snd_max : c->snd_una;
+
+	if (c->state == TCPS_CONNECTING)
+		seq = 0;
+	tcp_bare(c, seq, TCP_FLAG_RST | (ack ? TCP_FLAG_ACK : 0));
+}
+
+/**
+ * tcp_out_reset_unknown() - Answer a segment of no connection
+ * @p:		TCP packet without RST
+ *
+ * RFC 9293 3.5.2, group 1.
+ */
+void tcp_out_reset_unknown(const struct packet *p)
+{
+	struct packet_ends e = guest_ends(&p->dst, &p->src);
+	struct tcp_fields f = { .flags = TCP_FLAG_RST };
+	uint8_t h[TCP_HLEN];
+
+	if (p->tcp.flags & TCP_FLAG_ACK) {
+		f.seq = p->tcp.ack;
+	} else {
+		f.flags |= TCP_FLAG_ACK;
+		f.ack = p->tcp.seq + (uint32_t)p->payload.len +
+			!!(p->tcp.flags & TCP_FLAG_SYN) +
+			!!(p->tcp.flags & TCP_FLAG_FIN);
+	}
+	packet_put_tcp(h, p->dport, p->sport, &f, sizeof(h));
+	frame_send(&e, IPPROTO_TCP, h, sizeof(h), &(struct slice){ 0 });
+}
+
+static void tcp_give_up(struct tcp_conn *c)
+{
+	tcp_out_reset(c);
+	tcp_conn_host_leave(c);
+	tcp_conn_end(c);
+}
+
+static void tcp_syn_timeout(struct tcp_conn *c, usec_t now)
+{
+	if (c->retries >= tcp_limits.syn_retries) {
+		tcp_give_up(c);
+		return;
+	}
+	c->retries++;
+	stat_add(STAT_TCP_RETRANS, 1);
+	tcp_out_syn(c, now);
+}
+
+/* One segment from snd_una on, whatever the window: it is a probe, too */
+static bool tcp_resend_first(struct tcp_conn *c, usec_t now)
+{
+	size_t len = tcp_unresent(c), wnd = c->snd_wnd ? c->snd_wnd : 1;
+	uint32_t nxt = c->snd_nxt;
+
+	if (len > wnd)
+		len = wnd;
+	if (len > c->mss)
+		len = c->mss;
+	if (len)
+		tcp_batch(c, len, now);
+	else if (c->snd_nxt != c->snd_max || c->host_eof)
+		tcp_fin(c, now);
+	else
+		tcp_batch(c, 1, now);
+	return c->state == TCPS_CLOSED || c->snd_nxt != nxt;
+}
+
+/**
+ * tcp_out_timeout() - The retransmission timer has run out
+ * @c:		connection; may have ended on return
+ * @now:	turn's time, usec
+ *
+ * What was not acknowledged is sent again, one segment first (RFC 6298 5.4 to
+ * 5.6), or the closed window probed with one byte (RFC 9293 3.8.6.1). A segment
+ * that the link could not take does not count.
+ */
+void tcp_out_timeout(struct tcp_conn *c, usec_t now)
+{
+	c->rtx_at = 0;
+	if (c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD) {
+		tcp_syn_timeout(c, now);
+		return;
+	}
+	if (c->unanswered >= tcp_limits.retries ||
+	    (c->retries >= tcp_limits.retries && c->snd_wnd)) {
+		tcp_give_up(c);
+		return;
+	}
+	c->rtt_on = false;
+	if (c->snd_una != c->snd_max) {
+		c->snd_nxt = c->snd_una;
+		c->recover = c->snd_max;
+		c->recovery = true;
+		c->dupacks = 0;
+	}
+	if (tcp_resend_first(c, now) && c->state != TCPS_CLOSED) {
+		c->rtt_on = false;
+		c->retries += c->retries < UINT8_MAX;
+		c->unanswered += c->unanswered < UINT8_MAX;
+	}
+}
+
+/* Something is outstanding, or waits behind a closed window */
+static bool tcp_needs_timer(const struct tcp_conn *c)
+{
+	if (c->snd_una != c->snd_max)
+		return true;
+	return tcp_conn_synchronized(c) && !c->snd_wnd && tcp_has_more(c);
+}
+
+/* Duplicate ACKs that make the guest resend at once (RFC 5681 3.2) */
+static void tcp_send_dupacks(struct tcp_conn *c)
+{
+	while (c->acks_due && tcp_bare(c, c->snd_max, TCP_FLAG_ACK))
+		c->acks_due--;
+}
+
+/* Whether an ACK goes out now; else it may wait for data to ride on */
+static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
+{
+	bool update = tcp_window_update(c);
+
+	if (update && c->bounced) {
+		c->bounced = false;
+		c->acks_due = TCP_DUPACKS;
+	}
+	if (c->ack_now || update || (c->ack_at && c->ack_at <= now))
+		return true;
+	if (c->rcv_nxt - c->rcv_acked > TCP_ACK_DELAY_BYTES)
+		return true;
+	if (c->rcv_nxt != c->rcv_acked && !c->ack_at)
+		c->ack_at = now + TCP_ACK_DELAY;
+	return false;
+}
+
+/**
+ * tcp_out_settle() - End of an event: acknowledge, set the timer
+ * @c:		connection; may be CLOSED
+ * @now:	turn's time, usec
+ *
+ * What is owed is derived from the connection, here only.
+ */
+void tcp_out_settle(struct tcp_conn *c, usec_t now)
+{
+	if (c->state == TCPS_CLOSED || c->state == TCPS_CONNECTING)
+		return;
+	if (tcp_conn_synchronized(c)) {
+		if (c->watch.fd < 0 ? c->ack_now : tcp_ack_wanted(c, now))
+			tcp_bare(c, c->snd_max, TCP_FLAG_ACK);
+		tcp_send_dupacks(c);
+	}
+	if (c->state != TCPS_TIME_WAIT) {
+		if (!tcp_needs_timer(c))
+			c->rtx_at = 0;
+		else if (!c->rtx_at)
+			c->rtx_at = now + tcp_rto(c);
+	}
+	tcp_conn_arm(c);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_window: the window we offer the guest, from what the host's send queue
+ * takes
+ *
+ * There is no buffer of ours: what the guest sends goes straight into the
+ * host socket's send queue, and the window is the room in there. A larger one
+ * would make the guest's data bounce, and only its retransmission timer would
+ * bring it back.
+ *
+ *	sndbuf            what SO_SNDBUF is now, the kernel grows it
+ *	|<---- queued ---->|<----------- room ----------->|
+ *	                   rcv_nxt ............... rcv_adv (never moves left)
+ *
+ * The room is counted by SO_MEMINFO (socket(7), Linux 4.12) as the kernel
+ * counts it, buffer overhead included. The kernel grows the buffer, and tells
+ * by EPOLLOUT that there is room again, only for sockets found full by poll or
+ * write. So once the queue passes two thirds - that is when poll finds it not
+ * writable - it is polled again, by EPOLL_CTL_MOD.
+ *
+ * Sources: RFC 9293 3.8.6 (the right edge never moves left), 3.8.6.2.2
+ * (receiver's silly window avoidance); RFC 7323 2.4 (scaling must not shrink).
+ */
+#include "tcp_window.h"
+
+#include <linux/sock_diag.h>
+#include <sys/socket.h>
+
+#include "frame_out.h"
+
+/* Kernel overhead of queued data, as a share of the room: 1 / 16 */
+#define TCP_WINDOW_OVERHEAD_SHIFT	4
+
+static void tcp_window_look(struct tcp_conn *c)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(mem);
+	uint32_t queued;
+
+	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0)
+		return;
+	c->sndbuf = mem[SK_MEMINFO_SNDBUF];
+	queued = mem[SK_MEMINFO_WMEM_QUEUED];
+	c->room = c->sndbuf > queued ? c->sndbuf - queued : 0;
+	if (c->room < queued / 2 && !c->polled) {
+		/* An error leaves the retransmission timer of the guest */
+		c->polled = !loop_mod(&c->watch, EPOLLIN | EPOLLOUT |
+				      EPOLLRDHUP | EPOLLPRI | EPOLLET);
+	}
+}
+
+/*
+ * The least worth telling. RFC 9293 3.8.6.2.2 has min(half the buffer, MSS);
+ * but the event that tells of room comes at a third of the buffer, so waiting
+ * for half of it could be for ever: a quarter.
+ */
+static uint32_t tcp_window_least(const struct tcp_conn *c)
+{
+	uint32_t mss = frame_mtu() - IP4_HLEN - TCP_HLEN;
+
+	return c->sndbuf / 4 < mss ? c->sndbuf / 4 : mss;
+}
+
+static uint32_t tcp_window_largest(const struct tcp_conn *c)
+{
+	return 0xffffu << c->ws_rcv;
+}
+
+/* Where the right edge may stand now */
+static uint32_t tcp_window_edge(const struct tcp_conn *c)
+{
+	uint32_t wnd = c->room - (c->room >> TCP_WINDOW_OVERHEAD_SHIFT);
+
+	if (wnd < tcp_window_least(c))
+		return c->rcv_adv;
+	if (wnd > tcp_window_largest(c))
+		wnd = tcp_window_largest(c);
+	return seq_lt(c->rcv_adv, c->rcv_nxt + wnd) ? c->rcv_nxt + wnd
+						    : c->rcv_adv;
+}
+
+/**
+ * tcp_window_start() - Look at a new connection's socket
+ * @c:		connection whose host socket is connected, rcv_nxt known
+ */
+void tcp_window_start(struct tcp_conn *c)
+{
+	c->rcv_adv = c->rcv_acked = c->rcv_nxt;
+	tcp_window_look(c);
+}
+
+/**
+ * tcp_window_took() - The host's socket took data of the guest
+ * @c:		connection
+ * @len:	bytes; rcv_nxt has moved by them already
+ */
+void tcp_window_took(struct tcp_conn *c, size_t len)
+{
+	uint32_t cost = (uint32_t)len + (uint32_t)(len >> 3) + 2048;
+
+	c->room = c->room > cost ? c->room - cost : 0;
+}
+
+/**
+ * tcp_window_update() - Look at the send queue again where it matters
+ * @c:		connection with a host socket
+ *
+ * One getsockopt(), and only when a quarter of the buffer was used since.
+ *
+ * Return: true if the window can open by enough to tell the guest unasked, or
+ * if what bounced would now be taken
+ */
+bool tcp_window_update(struct tcp_conn *c)
+{
+	uint32_t wnd = c->rcv_adv - c->rcv_nxt;
+	uint32_t full = c->sndbuf < tcp_window_largest(c) ?
+			c->sndbuf : tcp_window_largest(c);
+
+	if (seq_lt(c->rcv_adv, c->rcv_nxt))
+		wnd = 0;
+	if (wnd < full - full / 4 || c->bounced)
+		tcp_window_look(c);
+	if (c->bounced)
+		return c->room >= full / 4;
+	return tcp_window_edge(c) - c->rcv_adv >= tcp_window_least(c) &&
+	       wnd < full / 2;
+}
+
+/**
+ * tcp_window_field() - The window to write into a segment
+ * @c:		connection
+ * @syn:	the segment has SYN: its window is not scaled (RFC 7323 2.2)
+ *
+ * Moves the right edge as far as there is room, and remembers it.
+ *
+ * Return: the header's window field, host order
+ */
+uint16_t tcp_window_field(struct tcp_conn *c, bool syn)
+{
+	unsigned shift = syn ? 0 : c->ws_rcv;
+	uint32_t edge = tcp_window_edge(c);
+	uint32_t wnd = edge - c->rcv_nxt;
+
+	if (seq_lt(edge, c->rcv_nxt))
+		wnd = 0;
+	/* Up, so that rounding does not move the edge left */
+	wnd = (wnd + (1u << shift) - 1) >> shift;
+	if (wnd > 0xffff)
+		wnd = 0xffff;
+	c->rcv_adv = c->rcv_nxt + (wnd << shift);
+	return (uint16_t)wnd;
+}
