@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One object a file, dependencies by -MMD, sources found by wildcard. Objects
+# of a kind of build lie together: build/normal, build/san (ASan and UBSan),
+# build/fuzz, build/gcc and build/clang (warnings are errors).
+
+PREFIX ?= /usr/local
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
+SAN ?= 0
+WERROR ?= 0
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 20
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || \
+		   cat VERSION 2>/dev/null || echo unknown)
+
+ifeq ($(SAN),1)
+KIND ?= san
+else
+KIND ?= normal
+endif
+B := build/$(KIND)
+
+# The flags of $(1) that this compiler takes
+takes = $(foreach f,$(1),$(shell $(CC) -Werror $(f) -O2 -x c -c -o /dev/null \
+	/dev/null 2>/dev/null && echo '$(f)'))
+fortify = $(shell printf '$(hash)include <stdio.h>\n' | \
+	$(CC) -Werror -O2 -D_FORTIFY_SOURCE=3 -x c -c -o /dev/null - \
+	2>/dev/null && echo 3 || echo 2)
+hash := \#
+
+WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
+	-Wold-style-definition -Wwrite-strings -Wvla -Wpointer-arith \
+	-Wredundant-decls -Wformat=2 -Wundef -Wshadow
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+
+CFLAGS ?= -O2 -g
+base := -std=gnu11 -D_GNU_SOURCE -I. $(WARN)
+ifeq ($(WERROR),1)
+base += -Werror
+endif
+ifeq ($(KIND),san)
+base += $(SANITIZE) -O1
+link := $(SANITIZE)
+else ifeq ($(KIND),fuzz)
+base += $(SANITIZE) -fsanitize=fuzzer-no-link
+link := $(SANITIZE) -fsanitize=fuzzer
+else
+base += $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=$(fortify)) -fPIE $(call takes,-fstack-protector-strong \
+	-fstack-clash-protection -fcf-protection)
+link := -pie -Wl,-z,relro,-z,now
+endif
+# Expanded once: the probes above run the compiler
+ALL_CFLAGS := $(CFLAGS) $(base)
+
+SRC := $(sort $(wildcard *.c lib/*.c link/*.c serve/*.c host/*.c guard/*.c))
+LIB_OBJ := $(patsubst %.c,$B/%.o,$(filter-out passt.c,$(SRC)))
+UNIT_SRC := $(sort $(wildcard test/unit/test_*.c))
+UNIT := $(UNIT_SRC:%.c=$B/%)
+HELP_SRC := $(sort $(filter-out $(UNIT_SRC),$(wildcard test/unit/*.c)))
+FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
+FUZZ := $(FUZZ_SRC:%.c=$B/%)
+DEPS = $(wildcard $B/*.d $B/*/*.d $B/*/*/*.d)
+
+ifeq ($(KIND),normal)
+PASST := passt
+else
+PASST := $B/passt
+endif
+
+.PHONY: all check check-unit check-tree check-frames check-vm check-fuzz \
+	demo bench lint install clean objects unit fuzz FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PASST) $(if $(filter normal,$(KIND)),pasta)
+
+$(PASST): $B/passt.o $B/libpasst.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(link) -o $@ $^ $(LDLIBS)
+
+pasta: passt
+	ln -sf passt pasta
+
+$B/libpasst.a: $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$B/libtest.a: $(HELP_SRC:%.c=$B/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(UNIT): %: %.o $B/libtest.a $B/libpasst.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(link) -o $@ $< -Wl,--start-group \
+		$B/libtest.a $B/libpasst.a -Wl,--end-group $(LDLIBS)
+
+$(FUZZ): %: %.o $B/libtest.a $B/libpasst.a
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(link) -o $@ $< -Wl,--start-group \
+		$B/libtest.a $B/libpasst.a -Wl,--end-group $(LDLIBS)
+
+$B/%.o: %.c $B/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+
+# Other flags, another compiler, a source more or less: build anew
+$B/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(subst ','\'',$(ALL_CFLAGS) $(CPPFLAGS))' \
+		>$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# The one file that knows the version
+$B/conf.o: DEFINES = -DVERSION='"$(VERSION)"'
+$B/conf.o: $B/version
+$B/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+
+# All objects, nothing linked
+objects: $(LIB_OBJ) $(patsubst %.c,$B/%.o,$(wildcard passt.c) $(HELP_SRC) \
+	$(UNIT_SRC))
+
+# Binaries of the unit tests and the fuzz targets of this kind of build
+unit: $(UNIT)
+fuzz: $(FUZZ)
+
+# Each part says how many passed and failed; the last line sums them up
+check:
+	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
+		test/run.sh setup unit tree frames frames-san vm fuzz
+check-unit check-tree check-frames check-vm check-fuzz: check-%:
+	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
+		test/run.sh $*
+
+demo:
+	+@MAKE='$(MAKE)' test/demo.sh
+
+bench:
+	+@MAKE='$(MAKE)' test/bench/bench.sh
+
+lint:
+	@test/lint/budget
+
+install: all
+	install -d '$(DESTDIR)$(BINDIR)'
+	install -m 0755 passt '$(DESTDIR)$(BINDIR)/passt'
+	ln -sf passt '$(DESTDIR)$(BINDIR)/pasta'
+	for m in $(wildcard doc/*.1); do \
+		install -D -m 0644 $$m '$(DESTDIR)$(MANDIR)/man1/'$${m##*/} || \
+		exit 1; done
+
+clean:
+	rm -rf build passt pasta
+
+-include $(DEPS)

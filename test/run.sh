@@ -1,0 +1,167 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Runs the parts of the tests named as arguments, builds what each needs, and
+# ends with one line: N passed, N failed. A part that fails to build, or in
+# which nothing ran, counts as a failure. Status 1 if anything failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+make=${MAKE:-make}
+py=/usr/bin/python3
+jobs=${JOBS:-$(nproc)}
+passed=0
+failed=0
+skipped=0
+
+say() { printf '== %s\n' "$*"; }
+
+# Adds up; a part with nothing in it has failed
+count() # PART PASSED FAILED [SKIPPED]
+{
+	local p=$2 f=$3 s=${4:-0}
+
+	[ $((p + f)) -gt 0 ] || { f=1; say "$1: no test ran"; }
+	say "$1: $p passed, $f failed$([ "$s" = 0 ] || echo ", $s skipped")"
+	passed=$((passed + p))
+	failed=$((failed + f))
+	skipped=$((skipped + s))
+}
+
+build() # ARGUMENTS OF MAKE
+{
+	$make --no-print-directory -s -j"$jobs" "$@"
+}
+
+# Runs a program that ends with `N passed, N failed`; adds to $p and $f
+run_counting() # SECONDS PROGRAM [ARGUMENT]...
+{
+	local out rc line limit=$1
+
+	shift
+	out=$(timeout "$limit" "$@" </dev/null 2>&1)
+	rc=$?
+	line=$(printf '%s\n' "$out" |
+	       sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' |
+	       tail -n 1)
+	if [ -n "$line" ]; then
+		p=$((p + ${line% *}))
+		f=$((f + ${line#* }))
+	fi
+	if [ -z "$line" ] || { [ $rc != 0 ] && [ "${line#* }" = 0 ]; }; then
+		say "$1: died, status $rc"
+		f=$((f + 1))
+	fi
+	[ $rc = 0 ] || printf '%s\n' "$out"
+}
+
+part_setup()
+{
+	if [ ! -x test/setup.sh ]; then
+		say "setup: no test/setup.sh"
+	elif [ "$(id -u)" != 0 ]; then
+		say "setup: not root, nothing is installed: if something" \
+		    "is missing, run test/setup.sh as root"
+	elif ! test/setup.sh; then
+		say "setup: failed"
+		failed=$((failed + 1))
+	fi
+}
+
+part_unit()
+{
+	local p=0 f=0 t
+
+	if ! build SAN=1 unit; then
+		count unit 0 1
+		return
+	fi
+	for t in test/unit/test_*.c; do
+		[ -e "$t" ] && run_counting 120 "build/san/${t%.c}"
+	done
+	count unit $p $f
+}
+
+part_tree()
+{
+	local p=0 f=0 t
+
+	for t in floors headers kerneldoc modes budget warnings analysis; do
+		run_counting 300 "test/lint/$t"
+	done
+	count tree $p $f
+}
+
+# Runs pytest on a directory, counts by its report
+run_pytest() # PART DIRECTORY [ARGUMENT]...
+{
+	local part=$1 dir=$2 report=build/$1.xml n
+
+	shift 2
+	rm -f "$report"
+	$py -m pytest -q -p no:cacheprovider --junitxml="$report" "$@" \
+		"$dir" </dev/null
+	n=$($py - "$report" <<-'END'
+	import sys, xml.etree.ElementTree as x
+	try:
+	    s = x.parse(sys.argv[1]).getroot().find("testsuite").attrib
+	except Exception:
+	    s = dict(tests=0, failures=0, errors=1, skipped=0)
+	n, e, f, k = (int(s[i]) for i in
+	              ("tests", "errors", "failures", "skipped"))
+	print(max(0, n - e - f - k), e + f, k)
+	END
+	)
+	# shellcheck disable=SC2086 # three numbers
+	count "$part" $n
+}
+
+part_frames()
+{
+	build all || { count frames 0 1; return; }
+	PASST=$PWD/passt run_pytest frames test/frames
+}
+
+part_frames_san()
+{
+	build SAN=1 all || { count frames-san 0 1; return; }
+	PASST=$PWD/build/san/passt run_pytest frames-san test/frames
+}
+
+part_vm()
+{
+	build all || { count vm 0 1; return; }
+	PASST=$PWD/passt run_pytest vm test/vm
+}
+
+# Each target for a while on its seeds; a crash leaves its input in build/fuzz
+part_fuzz()
+{
+	local p=0 f=0 t name
+
+	build KIND=fuzz CC="${FUZZ_CC:-clang}" fuzz || { count fuzz 0 1; return; }
+	for t in test/fuzz/fuzz_*.c; do
+		[ -e "$t" ] || continue
+		name=${t##*/}
+		name=${name%.c}
+		mkdir -p "build/fuzz/corpus/$name" "test/fuzz/seeds/$name"
+		if "build/fuzz/${t%.c}" -max_total_time="${FUZZ_SECONDS:-20}" \
+			-timeout=10 -artifact_prefix="build/fuzz/$name-" \
+			"build/fuzz/corpus/$name" "test/fuzz/seeds/$name" \
+			>"build/fuzz/$name.log" 2>&1 </dev/null; then
+			p=$((p + 1))
+		else
+			f=$((f + 1))
+			tail -n 40 "build/fuzz/$name.log"
+		fi
+	done
+	count fuzz $p $f
+}
+
+mkdir -p build
+for part in "$@"; do
+	say "$part"
+	"part_${part//-/_}" || exit 1
+done
+[ $skipped = 0 ] || say "$skipped skipped"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 0 ]
