@@ -165,9 +165,12 @@ bool packet_parse_l4(struct packet *p, bool csum_ok);
 size_t packet_l2l3_len(const struct addr *dst);
 size_t packet_put_l2l3(uint8_t *h, const struct packet_ends *e, uint8_t proto,
 		       size_t l4_len);
+void packet_put_ip4_frag(uint8_t *ip, uint16_t id, size_t off, bool more);
 void packet_put_tcp(uint8_t *h, uint16_t sport, uint16_t dport,
 		    const struct tcp_fields *f, size_t hlen);
 void packet_put_csum(uint8_t *l4, size_t l4_hlen, const struct slice *payload,
 		     const struct packet_ends *e, uint8_t proto);
+void packet_put_partial_csum(uint8_t *l4, size_t len,
+			     const struct packet_ends *e, uint8_t proto);
 
 #endif /* LIB_PACKET_H */
