@@ -89,7 +89,7 @@ struct flow_side {
 /**
  * struct flow - an entry
  * @side:	both sides, [INI] and [TGT]
- * @next:	free list, ended list (index + 1), private to flow.c
+ * @next:	ended list (index + 1), private to flow.c
  * @type:	enum flow_type
  * @state:	enum flow_state
  * @proto:	IPPROTO_* part of the lookup key
