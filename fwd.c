@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fwd: given a new flow's one side, what is the other
+ *
+ * Owns the forwarding rules, one list a protocol, copied from the command line
+ * so that they can come and go later. Translation, the first that applies:
+ *
+ *	guest sends to                          the host's socket speaks to
+ *	--dns-forward, port 53 or 853           --dns-host, same port
+ *	--map-host-loopback, port 53            the resolver behind it, if any
+ *	--map-host-loopback                     127.0.0.1 or ::1
+ *	--map-guest-addr                        the address the guest shares
+ *	loopback, multicast, unspecified        (refused)
+ *	anything else                           the same address
+ *
+ *	the host's socket is reached from       the guest is reached from
+ *	loopback, or an address of the guest    --map-host-loopback, or refused
+ *	anything else                           the same address
+ */
+#include "fwd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "lib/log.h"
+
+#define PORT_DNS	53
+#define PORT_DNS_TLS	853
+
+/* Absent from the C library's headers of Debian 12 (linux/in6.h, 4.15) */
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND	78
+#endif
+
+/**
+ * struct fwd_rules - the forwarding rules of one protocol
+ * @rule:	rules; their index is what flows and listeners remember
+ * @count:	how many
+ */
+struct fwd_rules {
+	struct port_rule rule[PORTSPEC_RULES];
+	unsigned count;
+};
+
+static const struct conf *fwd_conf;
+static struct fwd_rules fwd_tcp, fwd_udp;
+
+static struct fwd_rules *fwd_rules_of(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? &fwd_tcp : &fwd_udp;
+}
+
+static void fwd_rules_set(struct fwd_rules *r, const struct portspec *s)
+{
+	r->count = s->none ? 0 : s->count;
+	memcpy(r->rule, s->rule, r->count * sizeof(r->rule[0]));
+}
+
+/**
+ * fwd_init() - Take over the rules and mappings of the command line
+ * @c:		configuration, kept
+ *
+ * Without a -u of its own, UDP forwards the ports that TCP does, to the same
+ * port each.
+ */
+void fwd_init(const struct conf *c)
+{
+	fwd_conf = c;
+	fwd_rules_set(&fwd_tcp, &c->tcp_ports);
+	fwd_rules_set(&fwd_udp, &c->udp_ports);
+	if (c->udp_ports.given || c->udp_ports.count)
+		return;
+	fwd_rules_set(&fwd_udp, &c->tcp_ports);
+	for (unsigned i = 0; i < fwd_udp.count; i++)
+		fwd_udp.rule[i].to = fwd_udp.rule[i].first;
+}
+
+/**
+ * fwd_rule() - A forwarding rule by its index
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @index:	from struct fwd_port
+ * Return: the rule, or NULL where there is none of that index
+ */
+const struct port_rule *fwd_rule(uint8_t proto, unsigned index)
+{
+	const struct fwd_rules *r = fwd_rules_of(proto);
+
+	return index < r->count ? &r->rule[index] : NULL;
+}
+
+static const char *fwd_proto_name(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? "TCP" : "UDP";
+}
+
+static void fwd_listen_failed(uint8_t proto, const struct fwd_port *p, int rc)
+{
+	const struct endpoint e = { .addr = p->rule->listen, .port = p->port };
+	const char *ifname = p->rule->ifname;
+	char text[ADDR_STRLEN];
+
+	err("Cannot forward %s port %u (%s%s%s): %s", fwd_proto_name(proto),
+	    p->port, addr_format_port(&e, text, sizeof(text)),
+	    *ifname ? " on " : "", ifname, strerror(-rc));
+}
+
+/* Out of descriptors is no property of the port: pass over nothing then */
+static bool fwd_may_pass_over(const struct port_rule *r, int rc)
+{
+	return r->weak && rc != -EMFILE && rc != -ENFILE;
+}
+
+/**
+ * fwd_listen() - Listen on each port of each rule of a protocol
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @fn:		called for each port: 0, or a negative error code
+ *
+ * Return: 0, or the first error (said in the log) of a port that was asked for
+ *	   by number; or, where only weak rules had ports and none could be
+ *	   bound, the last error
+ */
+int fwd_listen(uint8_t proto, fwd_listen_fn fn)
+{
+	const struct fwd_rules *rules = fwd_rules_of(proto);
+	unsigned bound = 0;
+	int last = 0;
+
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct port_rule *r = &rules->rule[i];
+
+		for (unsigned port = r->first; port <= r->last; port++) {
+			const struct fwd_port p = { r, i, (uint16_t)port };
+			int rc = r->automatic ? 0 : fn(&p);
+
+			if (!rc) {
+				bound++;
+				continue;
+			}
+			last = rc;
+			if (!fwd_may_pass_over(r, rc)) {
+				fwd_listen_failed(proto, &p, rc);
+				return rc;
+			}
+		}
+	}
+	if (bound || !last)
+		return 0;
+	err("Cannot forward any %s port: %s", fwd_proto_name(proto),
+	    strerror(-last));
+	return last;
+}
+
+static int fwd_set_on(int fd, int level, int option)
+{
+	const int on = 1;
+
+	return setsockopt(fd, level, option, &on, sizeof(on)) ? -errno : 0;
+}
+
+static int fwd_set_device(int fd, const char *ifname)
+{
+	if (!*ifname)
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, ifname,
+			  (socklen_t)strlen(ifname)) ? -errno : 0;
+}
+
+static int fwd_set_freebind(int fd, const struct addr *a)
+{
+	if (!fwd_conf->freebind || addr_is_unspecified(a))
+		return 0;
+	if (addr_is_v4(a))
+		return fwd_set_on(fd, IPPROTO_IP, IP_FREEBIND);
+	return fwd_set_on(fd, IPPROTO_IPV6, IPV6_FREEBIND);
+}
+
+static int fwd_bind(int fd, const struct endpoint *e)
+{
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(e, &sa);
+
+	return bind(fd, &sa.sa, len) ? -errno : 0;
+}
+
+static int fwd_open(uint8_t proto, int family, int *fd)
+{
+	int type = proto == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+
+	*fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
+	return *fd < 0 ? -errno : 0;
+}
+
+static int fwd_done(int fd, int rc)
+{
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+/* What a rule that says "any" listens on: :: takes IPv4 too */
+static struct addr fwd_listen_addr(const struct port_rule *r)
+{
+	if (addr_equal(&r->listen, &ADDR_ANY6) &&
+	    !fwd_conf->family[CONF_V6].on)
+		return ADDR_ANY4;
+	return r->listen;
+}
+
+static int fwd_listen_setup(int fd, const struct port_rule *r,
+			    const struct endpoint *e)
+{
+	bool any6 = addr_equal(&e->addr, &ADDR_ANY6);
+	int only = !any6 || !fwd_conf->family[CONF_V4].on;
+	int rc;
+
+	if (!addr_is_v4(&e->addr) &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)))
+		return -errno;
+	rc = fwd_set_device(fd, r->ifname);
+	if (!rc)
+		rc = fwd_set_freebind(fd, &e->addr);
+	return rc ? rc : fwd_bind(fd, e);
+}
+
+static int fwd_listen_tcp(int fd, const struct port_rule *r,
+			  const struct endpoint *e)
+{
+	int rc = fwd_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+
+	if (!rc)
+		rc = fwd_listen_setup(fd, r, e);
+	if (!rc && listen(fd, SOMAXCONN))
+		rc = -errno;
+	return rc;
+}
+
+/*
+ * A UDP port is shared only with the flows' own sockets: SO_REUSEADDR takes
+ * effect after the bind, so that a port that others hold is refused.
+ */
+static int fwd_listen_udp(int fd, const struct port_rule *r,
+			  const struct endpoint *e)
+{
+	int rc = fwd_listen_setup(fd, r, e);
+
+	return rc ? rc : fwd_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+}
+
+/**
+ * fwd_listen_socket() - A socket that listens on a port of a rule
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @p:		the port
+ *
+ * One dual-stack socket for any address, unless one family is off. TCP sockets
+ * listen; UDP sockets are bound, and let others with SO_REUSEADDR bind to the
+ * same port: a connected one is preferred by the kernel.
+ *
+ * Return: a non-blocking, close-on-exec descriptor, or a negative error code
+ */
+int fwd_listen_socket(uint8_t proto, const struct fwd_port *p)
+{
+	const struct port_rule *r = p->rule;
+	struct endpoint e = { .addr = fwd_listen_addr(r), .port = p->port };
+	int fd, rc;
+
+	if (!conf_family_of(fwd_conf, &e.addr)->on)
+		return -EAFNOSUPPORT;
+	if (addr_is_link_local6(&e.addr))
+		e.ifindex = *r->ifname ? if_nametoindex(r->ifname) :
+			    conf_family_of(fwd_conf, &e.addr)->ifindex;
+	rc = fwd_open(proto, addr_family(&e.addr), &fd);
+	if (rc == -EAFNOSUPPORT && addr_equal(&e.addr, &ADDR_ANY6) &&
+	    fwd_conf->family[CONF_V4].on) {
+		/* a host without IPv6 */
+		e.addr = ADDR_ANY4;
+		rc = fwd_open(proto, AF_INET, &fd);
+	}
+	if (rc)
+		return rc;
+	rc = proto == IPPROTO_TCP ? fwd_listen_tcp(fd, r, &e) :
+				    fwd_listen_udp(fd, r, &e);
+	return fwd_done(fd, rc);
+}
+
+/* An option that holds an address and is set */
+static bool fwd_matches(const struct addr *option, const struct addr *a)
+{
+	return !addr_is_unspecified(option) && addr_equal(option, a);
+}
+
+static struct addr fwd_loopback(const struct addr *like)
+{
+	return addr_is_v4(like) ? ADDR_LOOPBACK4 : ADDR_LOOPBACK6;
+}
+
+static bool fwd_is_dns(uint8_t proto, uint16_t port)
+{
+	return (proto == IPPROTO_UDP || proto == IPPROTO_TCP) &&
+	       (port == PORT_DNS || port == PORT_DNS_TLS);
+}
+
+/* Where on the host what the guest sends to @dst goes; unspecified: nowhere */
+static struct addr fwd_host_remote(uint8_t proto, const struct addr *dst,
+				   uint16_t port)
+{
+	const struct conf_family *fam = conf_family_of(fwd_conf, dst);
+
+	if (fwd_is_dns(proto, port) && fwd_matches(&fam->dns_forward, dst))
+		return fam->dns_host;
+	if (fwd_matches(&fam->map_host_loopback, dst)) {
+		if (fwd_is_dns(proto, port) && port == PORT_DNS &&
+		    !addr_is_unspecified(&fam->dns_to_host))
+			return fam->dns_to_host;
+		return fwd_loopback(dst);
+	}
+	if (fwd_matches(&fam->map_guest_addr, dst))
+		return fam->addr;
+	if (addr_is_loopback(dst) || !addr_is_unicast(dst))
+		return ADDR_ANY6;
+	return *dst;
+}
+
+/**
+ * fwd_to_host() - The host's side of a flow that the guest begins
+ * @proto:	IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6
+ * @guest:	the guest's side: @remote is the guest, @local its destination
+ * @host:	filled in: @remote to connect to, @local to bind to (unspecified:
+ *		routing decides) with @lport 0
+ * Return: false where the destination leads nowhere
+ */
+bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
+		 struct flow_side *host)
+{
+	const struct conf_family *fam;
+	struct addr to;
+
+	if (!conf_family_of(fwd_conf, &guest->local)->on)
+		return false;
+	to = fwd_host_remote(proto, &guest->local, guest->lport);
+	if (addr_is_unspecified(&to))
+		return false;
+
+	fam = conf_family_of(fwd_conf, &to);
+	*host = (struct flow_side){
+		.remote = to,
+		.local = addr_is_v4(&to) ? ADDR_ANY4 : ADDR_ANY6,
+		.rport = guest->lport,
+		.ifindex = addr_is_link_local6(&to) ? fam->ifindex : 0,
+		.place = FLOW_AT_HOST,
+	};
+	if (!addr_is_loopback(&to) && !addr_is_unspecified(&fam->outbound))
+		host->local = fam->outbound;
+	return true;
+}
+
+/* The source that the guest sees for a client of the host */
+static bool fwd_guest_local(const struct port_rule *r,
+			    const struct addr *client, struct addr *local)
+{
+	const struct conf_family *fam = conf_family_of(fwd_conf, client);
+
+	*local = *client;
+	if (!addr_is_loopback(client) && !guest_holds(client) &&
+	    !fwd_matches(&fam->addr, client) &&
+	    !(r->has_target && addr_equal(&r->target, client)))
+		return addr_is_unicast(client);
+	*local = fam->map_host_loopback;
+	return !addr_is_unspecified(local);
+}
+
+static bool fwd_guest_remote(const struct port_rule *r,
+			     const struct addr *local, struct addr *remote)
+{
+	int family = addr_family(local);
+
+	if (r->has_target) {
+		*remote = r->target;
+		return addr_family(remote) == family;
+	}
+	if (addr_is_link_local6(local) && guest_addr(family, true, remote))
+		return true;
+	return guest_addr(family, false, remote);
+}
+
+/**
+ * fwd_to_guest() - The guest's side of a flow that a client on the host begins
+ * @r:		forwarding rule of the port that was connected to
+ * @host:	the host's side: @remote is the client, @local what it connected to
+ * @guest:	filled in: @remote is the guest, @local the client as it sees it
+ * Return: false where there is no such guest, or no address to speak from
+ */
+bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
+		  struct flow_side *guest)
+{
+	*guest = (struct flow_side){
+		.rport = (uint16_t)(r->to + (host->lport - r->first)),
+		.lport = host->rport,
+		.place = FLOW_AT_GUEST,
+	};
+	return fwd_guest_local(r, &host->remote, &guest->local) &&
+	       fwd_guest_remote(r, &guest->local, &guest->remote);
+}
+
+/*
+ * Sockets that answer a client are bound to what it connected to, and leave by
+ * whatever way it came; the others follow --outbound-if.
+ */
+static int fwd_set_outbound(int fd, const struct flow_side *host)
+{
+	const struct conf_family *fam = conf_family_of(fwd_conf, &host->remote);
+
+	if (addr_is_loopback(&host->remote))
+		return 0;
+	if (!addr_is_unspecified(&host->local) &&
+	    !addr_equal(&host->local, &fam->outbound))
+		return 0;
+	return fwd_set_device(fd, fam->outbound_if);
+}
+
+static int fwd_socket_setup(int fd, uint8_t proto,
+			    const struct flow_side *host)
+{
+	const struct endpoint e = { host->local, host->lport, host->ifindex };
+	int rc = 0;
+
+	if (!addr_is_v4(&host->remote))
+		rc = fwd_set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	if (!rc)
+		rc = fwd_set_outbound(fd, host);
+	if (!rc)
+		rc = fwd_set_freebind(fd, &host->local);
+	if (rc || (addr_is_unspecified(&host->local) && !host->lport))
+		return rc;
+
+	/* share a forwarded port, and a port among flows to several peers */
+	if (proto == IPPROTO_UDP && host->lport)
+		rc = fwd_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	/* the port is chosen by connect(): a port can serve several peers */
+	else if (proto == IPPROTO_TCP && !host->lport)
+		rc = fwd_set_on(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+	return rc ? rc : fwd_bind(fd, &e);
+}
+
+/**
+ * fwd_socket() - A socket for the host's side of a flow
+ * @proto:	IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6 (ping
+ *		sockets)
+ * @host:	the host's side; bound to @host->local and @host->lport as far as
+ *		they are set (ICMP: the identifier)
+ *
+ * Not connected. UDP sockets with a port share it with others that have
+ * SO_REUSEADDR: until connect(), and for what was queued before it, they can
+ * receive from anybody.
+ *
+ * Return: a non-blocking, close-on-exec descriptor, or a negative error code
+ */
+int fwd_socket(uint8_t proto, const struct flow_side *host)
+{
+	int fd, rc;
+
+	rc = fwd_open(proto, addr_family(&host->remote), &fd);
+	if (rc)
+		return rc;
+	return fwd_done(fd, fwd_socket_setup(fd, proto, host));
+}
