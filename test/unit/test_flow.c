@@ -106,6 +106,38 @@ TEST(found_by_both_sides)
 	end_all();
 }
 
+/* The hash alone does not tell keys apart: each field is compared */
+TEST(keys_of_one_slot_are_told_apart)
+{
+	const struct flow_side a = side_of(1, FLOW_AT_GUEST);
+	struct flow_side b = a;
+	unsigned side;
+	uint32_t n = 0;
+
+	flow_init();
+	CHECK(flow_side_equal(&a, &b));
+	b.ifindex = 3;
+	CHECK(flow_side_equal(&a, &b));
+	b.lport++;
+	CHECK(!flow_side_equal(&a, &b));
+	b = a, b.rport++;
+	CHECK(!flow_side_equal(&a, &b));
+	b = a, b.place = FLOW_AT_NS;
+	CHECK(!flow_side_equal(&a, &b));
+	b = a, b.local.b[15]++;
+	CHECK(!flow_side_equal(&a, &b));
+	b = a, b.remote.b[15]++;
+	CHECK(!flow_side_equal(&a, &b));
+
+	do {
+		b = side_of(++n, FLOW_AT_GUEST);
+	} while (flow_slot_of(IPPROTO_UDP, &b) != flow_slot_of(IPPROTO_TCP, &b));
+	flow_make(FLOW_UDP, n);
+	CHECK(flow_lookup(IPPROTO_UDP, &b, &side));
+	CHECK(!flow_lookup(IPPROTO_TCP, &b, &side));
+	end_all();
+}
+
 TEST(ended_is_gone_at_once_and_reused_after_the_turn)
 {
 	struct flow *f, *g;
