@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_fwd: each rule of address translation, and the sockets, on loopback
+ */
+#include "fwd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "test/unit/unit.h"
+
+#define PORT 40961
+
+static struct conf conf;
+
+static struct addr addr(const char *text)
+{
+	struct addr a = ADDR_ANY6;
+
+	if (!addr_parse(text, &a)) {
+		fprintf(stderr, "no address: %s\n", text);
+		abort();
+	}
+	return a;
+}
+
+static void setup_rules(struct conf *c)
+{
+	c->tcp_ports = (struct portspec){ .given = true };
+	c->tcp_ports.count = 2;
+	c->tcp_ports.rule[0] = (struct port_rule){ .first = 2000, .last = 2010,
+						   .to = 3000 };
+	c->tcp_ports.rule[1] = (struct port_rule){ .first = 22, .last = 22,
+						   .to = 22, .has_target = true,
+						   .target = addr("192.0.2.9") };
+}
+
+/* The guest shares 192.0.2.2 and 2001:db8::2; the gateways map to loopback */
+static void setup(void)
+{
+	struct conf_family *v4 = &conf.family[CONF_V4];
+	struct conf_family *v6 = &conf.family[CONF_V6];
+
+	memset(&conf, 0, sizeof(conf));
+	v4->on = v6->on = true;
+	v4->addr = addr("192.0.2.2");
+	v4->map_host_loopback = addr("192.0.2.1");
+	v6->addr = addr("2001:db8::2");
+	v6->map_host_loopback = addr("fe80::1");
+	v6->ifindex = 7;
+	setup_rules(&conf);
+	guest_init(&(struct guest_conf){ .addr4 = v4->addr,
+					 .addr6 = v6->addr,
+					 .our_ll = addr("fe80::1") });
+	fwd_init(&conf);
+}
+
+/* Where what the guest sends arrives: "" if nowhere */
+static const char *to_host(uint8_t proto, const char *dst, uint16_t port)
+{
+	static char text[ADDR_STRLEN];
+	struct flow_side g = { .local = addr(dst), .lport = port }, h;
+	struct endpoint e;
+
+	g.remote = conf_family_of(&conf, &g.local)->addr;
+	g.rport = 1234;
+	memset(&h, 0xff, sizeof(h));
+	if (!fwd_to_host(proto, &g, &h))
+		return "";
+	CHECK_EQ(h.place, FLOW_AT_HOST);
+	CHECK_EQ(h.lport, 0);
+	CHECK_EQ(addr_family(&h.local), addr_family(&h.remote));
+	e = (struct endpoint){ h.remote, h.rport, 0 };
+	return addr_format_port(&e, text, sizeof(text));
+}
+
+#define CHECK_TO(proto, dst, port, expect)				\
+	CHECK(!strcmp(to_host(IPPROTO_##proto, dst, port), expect))
+
+TEST(destinations_are_kept)
+{
+	setup();
+	CHECK_TO(TCP, "198.51.100.1", 80, "198.51.100.1:80");
+	CHECK_TO(UDP, "2001:db8:1::1", 53, "[2001:db8:1::1]:53");
+	CHECK_TO(ICMP, "198.51.100.1", 0, "198.51.100.1:0");
+}
+
+TEST(nowhere_to_go)
+{
+	setup();
+	CHECK_TO(TCP, "127.0.0.1", 80, "");
+	CHECK_TO(UDP, "127.1.2.3", 80, "");
+	CHECK_TO(TCP, "::1", 80, "");
+	CHECK_TO(UDP, "224.0.0.251", 5353, "");
+	CHECK_TO(UDP, "ff02::fb", 5353, "");
+	CHECK_TO(UDP, "255.255.255.255", 67, "");
+	CHECK_TO(TCP, "0.0.0.0", 80, "");
+	CHECK_TO(TCP, "::", 80, "");
+	conf.family[CONF_V6].on = false;
+	CHECK_TO(TCP, "2001:db8:1::1", 80, "");
+	CHECK_TO(TCP, "198.51.100.1", 80, "198.51.100.1:80");
+}
+
+TEST(host_loopback_is_mapped)
+{
+	setup();
+	CHECK_TO(TCP, "192.0.2.1", 80, "127.0.0.1:80");
+	CHECK_TO(TCP, "fe80::1", 80, "[::1]:80");
+	CHECK_TO(ICMP, "192.0.2.1", 0, "127.0.0.1:0");
+	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
+	CHECK_TO(TCP, "192.0.2.1", 80, "192.0.2.1:80");
+	conf.family[CONF_V4].map_host_loopback = ADDR_ANY4;
+	CHECK_TO(TCP, "0.0.0.0", 80, "");
+}
+
+TEST(resolver_behind_host_loopback)
+{
+	setup();
+	conf.family[CONF_V4].dns_to_host = addr("127.0.0.53");
+	CHECK_TO(UDP, "192.0.2.1", 53, "127.0.0.53:53");
+	CHECK_TO(TCP, "192.0.2.1", 53, "127.0.0.53:53");
+	CHECK_TO(UDP, "192.0.2.1", 853, "127.0.0.1:853");
+	CHECK_TO(UDP, "192.0.2.1", 54, "127.0.0.1:54");
+	CHECK_TO(ICMP, "192.0.2.1", 53, "127.0.0.1:53");
+	CHECK_TO(UDP, "fe80::1", 53, "[::1]:53");
+}
+
+TEST(dns_forward)
+{
+	setup();
+	conf.family[CONF_V4].dns_forward = addr("192.0.2.1");
+	conf.family[CONF_V4].dns_host = addr("9.9.9.9");
+	conf.family[CONF_V6].dns_forward = addr("2001:db8::53");
+	conf.family[CONF_V6].dns_host = addr("::1");
+	CHECK_TO(UDP, "192.0.2.1", 53, "9.9.9.9:53");
+	CHECK_TO(TCP, "192.0.2.1", 853, "9.9.9.9:853");
+	CHECK_TO(TCP, "192.0.2.1", 80, "127.0.0.1:80");
+	CHECK_TO(UDP, "2001:db8::53", 53, "[::1]:53");
+	CHECK_TO(UDP, "2001:db8::53", 54, "[2001:db8::53]:54");
+	conf.family[CONF_V4].dns_host = ADDR_ANY6;
+	CHECK_TO(UDP, "192.0.2.1", 53, "");
+}
+
+TEST(guest_address_on_the_host)
+{
+	setup();
+	conf.family[CONF_V4].map_guest_addr = addr("192.0.2.3");
+	CHECK_TO(TCP, "192.0.2.3", 80, "192.0.2.2:80");
+	CHECK_TO(UDP, "192.0.2.4", 80, "192.0.2.4:80");
+}
+
+TEST(scope_and_source_of_outbound)
+{
+	struct flow_side g = { .local = addr("fe80::99"), .lport = 80 }, h;
+
+	setup();
+	conf.family[CONF_V4].outbound = addr("192.0.2.7");
+	conf.family[CONF_V6].outbound = addr("2001:db8::7");
+	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
+	CHECK_EQ(h.ifindex, 7);
+	g.local = addr("2001:db8::99");
+	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
+	CHECK_EQ(h.ifindex, 0);
+	CHECK(addr_equal(&h.local, &conf.family[CONF_V6].outbound));
+	g.local = addr("198.51.100.1");
+	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
+	CHECK(addr_equal(&h.local, &conf.family[CONF_V4].outbound));
+	g.local = addr("192.0.2.1");
+	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
+	CHECK(addr_equal(&h.local, &ADDR_ANY4));
+}
+
+/* "source as the guest sees it > guest", "" if refused */
+static const char *to_guest(unsigned rule, const char *client, uint16_t port)
+{
+	static char text[3 * ADDR_STRLEN];
+	struct flow_side h = { .remote = addr(client), .rport = 5555,
+			       .local = addr("192.0.2.2"), .lport = port }, g;
+	struct endpoint l, r;
+	char a[ADDR_STRLEN], b[ADDR_STRLEN];
+
+	memset(&g, 0xff, sizeof(g));
+	if (!fwd_to_guest(fwd_rule(IPPROTO_TCP, rule), &h, &g))
+		return "";
+	CHECK_EQ(g.place, FLOW_AT_GUEST);
+	CHECK_EQ(g.ifindex, 0);
+	l = (struct endpoint){ g.local, g.lport, 0 };
+	r = (struct endpoint){ g.remote, g.rport, 0 };
+	addr_format_port(&l, a, sizeof(a));
+	addr_format_port(&r, b, sizeof(b));
+	snprintf(text, sizeof(text), "%s > %s", a, b);
+	return text;
+}
+
+#define CHECK_FROM(rule, client, port, expect)				\
+	CHECK(!strcmp(to_guest(rule, client, port), expect))
+
+TEST(inbound_keeps_the_client)
+{
+	setup();
+	CHECK_FROM(0, "198.51.100.1", 2000, "198.51.100.1:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "198.51.100.1", 2010, "198.51.100.1:5555 > 192.0.2.2:3010");
+	CHECK_FROM(0, "2001:db8:9::1", 2001,
+		   "[2001:db8:9::1]:5555 > [2001:db8::2]:3001");
+	CHECK_FROM(0, "224.0.0.1", 2000, "");
+}
+
+TEST(inbound_goes_to_the_address_last_seen)
+{
+	struct addr a = addr("192.0.2.77");
+
+	setup();
+	guest_learn_addr(&a);
+	CHECK_FROM(0, "198.51.100.1", 2000,
+		   "198.51.100.1:5555 > 192.0.2.77:3000");
+	/* both the one in use and the one given are the guest's */
+	CHECK_FROM(0, "192.0.2.77", 2000, "192.0.2.1:5555 > 192.0.2.77:3000");
+	CHECK_FROM(0, "192.0.2.2", 2000, "192.0.2.1:5555 > 192.0.2.77:3000");
+}
+
+TEST(inbound_from_loopback_is_mapped)
+{
+	struct addr ll = addr("fe80::aa");
+
+	setup();
+	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "127.9.9.9", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "::1", 2000, "[fe80::1]:5555 > [2001:db8::2]:3000");
+	guest_learn_addr(&ll);
+	CHECK_FROM(0, "::1", 2000, "[fe80::1]:5555 > [fe80::aa]:3000");
+	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
+	CHECK_FROM(0, "127.0.0.1", 2000, "");
+	CHECK_FROM(0, "192.0.2.2", 2000, "");
+	CHECK_FROM(0, "198.51.100.1", 2000, "198.51.100.1:5555 > 192.0.2.2:3000");
+}
+
+TEST(inbound_link_local)
+{
+	struct addr ll = addr("fe80::aa");
+
+	setup();
+	CHECK_FROM(0, "fe80::5", 2000, "[fe80::5]:5555 > [2001:db8::2]:3000");
+	guest_learn_addr(&ll);
+	CHECK_FROM(0, "fe80::5", 2000, "[fe80::5]:5555 > [fe80::aa]:3000");
+	CHECK_FROM(0, "2001:db8:9::1", 2000,
+		   "[2001:db8:9::1]:5555 > [2001:db8::2]:3000");
+	CHECK_FROM(0, "fe80::aa", 2000, "[fe80::1]:5555 > [fe80::aa]:3000");
+}
+
+TEST(inbound_to_a_target)
+{
+	setup();
+	CHECK_FROM(1, "198.51.100.1", 22, "198.51.100.1:5555 > 192.0.2.9:22");
+	CHECK_FROM(1, "192.0.2.9", 22, "192.0.2.1:5555 > 192.0.2.9:22");
+	CHECK_FROM(1, "2001:db8:9::1", 22, "");
+}
+
+TEST(inbound_without_an_address_of_the_family)
+{
+	setup();
+	guest_init(&(struct guest_conf){ .addr4 = conf.family[CONF_V4].addr,
+					 .addr6 = ADDR_ANY6 });
+	CHECK_FROM(0, "2001:db8:9::1", 2000, "");
+}
+
+TEST(udp_follows_tcp_unless_told)
+{
+	setup();
+	CHECK(fwd_rule(IPPROTO_TCP, 1) && !fwd_rule(IPPROTO_TCP, 2));
+	CHECK_EQ(fwd_rule(IPPROTO_TCP, 0)->to, 3000);
+	CHECK_EQ(fwd_rule(IPPROTO_UDP, 0)->to, 2000);
+	CHECK(fwd_rule(IPPROTO_UDP, 1)->has_target);
+	conf.udp_ports.given = conf.udp_ports.none = true;
+	fwd_init(&conf);
+	CHECK(!fwd_rule(IPPROTO_UDP, 0));
+	conf.udp_ports = (struct portspec){ .given = true, .count = 1 };
+	conf.udp_ports.rule[0] = (struct port_rule){ .first = 9, .last = 9,
+						     .to = 10 };
+	fwd_init(&conf);
+	CHECK_EQ(fwd_rule(IPPROTO_UDP, 0)->to, 10);
+	CHECK(!fwd_rule(IPPROTO_UDP, 1));
+}
+
+static unsigned listen_calls;
+static unsigned listen_fail_from, listen_fail_to;
+static int listen_error;
+
+static int listen_fake(const struct fwd_port *p)
+{
+	listen_calls++;
+	CHECK(p->rule == fwd_rule(IPPROTO_TCP, p->index));
+	if (p->port >= listen_fail_from && p->port <= listen_fail_to)
+		return listen_error;
+	return 0;
+}
+
+static int listen_try(unsigned from, unsigned to, int error)
+{
+	listen_calls = 0;
+	listen_fail_from = from;
+	listen_fail_to = to;
+	listen_error = error;
+	return fwd_listen(IPPROTO_TCP, listen_fake);
+}
+
+TEST(ports_asked_for_by_number_must_be_bound)
+{
+	setup();
+	CHECK_EQ(listen_try(1, 0, 0), 0);
+	CHECK_EQ(listen_calls, 12);
+	CHECK_EQ(listen_try(2005, 2005, -EADDRINUSE), -EADDRINUSE);
+	CHECK_EQ(listen_calls, 6);
+}
+
+TEST(weak_ports_may_fail_but_not_all)
+{
+	setup();
+	conf.tcp_ports.count = 1;
+	conf.tcp_ports.rule[0].weak = true;
+	conf.tcp_ports.rule[0].last = 65535;
+	fwd_init(&conf);
+	CHECK_EQ(listen_try(2001, 65535, -EADDRINUSE), 0);
+	CHECK_EQ(listen_calls, 65536 - 2000);
+	CHECK_EQ(listen_try(2000, 65535, -EADDRINUSE), -EADDRINUSE);
+	CHECK_EQ(listen_try(2005, 2005, -EMFILE), -EMFILE);
+	conf.tcp_ports.rule[0].automatic = true;
+	fwd_init(&conf);
+	CHECK_EQ(listen_try(2000, 65535, -EADDRINUSE), 0);
+	CHECK_EQ(listen_calls, 0);
+}
+
+static struct endpoint local_of(int fd)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+
+	CHECK(!getsockname(fd, &sa.sa, &len));
+	return addr_from_sockaddr(&sa);
+}
+
+static int opt(int fd, int level, int name)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	CHECK(!getsockopt(fd, level, name, &v, &len));
+	return v;
+}
+
+static int listen_at(uint8_t proto, const char *at)
+{
+	static struct port_rule r;
+	const struct fwd_port p = { .rule = &r, .port = PORT };
+
+	r = (struct port_rule){ .listen = addr(at), .first = PORT,
+				.last = PORT, .to = PORT };
+	return fwd_listen_socket(proto, &p);
+}
+
+static int connect_to(int type, const char *to)
+{
+	union sockaddr_any sa;
+	const struct endpoint e = { addr(to), PORT, 0 };
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+	int fd = socket(sa.sa.sa_family, type, 0);
+	int rc = connect(fd, &sa.sa, len) ? -errno : 0;
+
+	close(fd);
+	return rc;
+}
+
+TEST(listening_sockets_by_family)
+{
+	int fd;
+
+	setup();
+	fd = listen_at(IPPROTO_TCP, "::");
+	CHECK(fd >= 0);
+	CHECK_EQ(connect_to(SOCK_STREAM, "127.0.0.1"), 0);
+	CHECK_EQ(connect_to(SOCK_STREAM, "::1"), 0);
+	CHECK_EQ(listen_at(IPPROTO_TCP, "127.0.0.1"), -EADDRINUSE);
+	close(fd);
+	fd = listen_at(IPPROTO_TCP, "0.0.0.0");
+	CHECK_EQ(connect_to(SOCK_STREAM, "127.0.0.1"), 0);
+	CHECK_EQ(connect_to(SOCK_STREAM, "::1"), -ECONNREFUSED);
+	close(fd);
+	fd = listen_at(IPPROTO_TCP, "::1");
+	CHECK_EQ(connect_to(SOCK_STREAM, "127.0.0.1"), -ECONNREFUSED);
+	CHECK_EQ(connect_to(SOCK_STREAM, "::1"), 0);
+	close(fd);
+	conf.family[CONF_V4].on = false;
+	fd = listen_at(IPPROTO_TCP, "::");
+	CHECK_EQ(connect_to(SOCK_STREAM, "127.0.0.1"), -ECONNREFUSED);
+	CHECK_EQ(connect_to(SOCK_STREAM, "::1"), 0);
+	close(fd);
+	CHECK_EQ(listen_at(IPPROTO_TCP, "127.0.0.1"), -EAFNOSUPPORT);
+	conf.family[CONF_V4].on = true;
+	conf.family[CONF_V6].on = false;
+	fd = listen_at(IPPROTO_TCP, "::");
+	CHECK_EQ(connect_to(SOCK_STREAM, "127.0.0.1"), 0);
+	CHECK_EQ(connect_to(SOCK_STREAM, "::1"), -ECONNREFUSED);
+	close(fd);
+}
+
+TEST(listening_socket_options)
+{
+	static struct port_rule r = { .first = PORT, .last = PORT };
+	const struct fwd_port p = { .rule = &r, .port = PORT };
+	int fd;
+
+	setup();
+	CHECK_EQ(listen_at(IPPROTO_TCP, "203.0.113.5"), -EADDRNOTAVAIL);
+	conf.freebind = true;
+	fd = listen_at(IPPROTO_TCP, "203.0.113.5");
+	CHECK(fd >= 0);
+	close(fd);
+	fd = listen_at(IPPROTO_UDP, "2001:db8:77::5");
+	CHECK(fd >= 0);
+	close(fd);
+	strcpy(r.ifname, "lo");
+	fd = fwd_listen_socket(IPPROTO_UDP, &p);
+	CHECK(fd >= 0 && opt(fd, SOL_SOCKET, SO_REUSEADDR) == 1);
+	close(fd);
+	strcpy(r.ifname, "nosuchif0");
+	CHECK_EQ(fwd_listen_socket(IPPROTO_UDP, &p), -ENODEV);
+}
+
+TEST(udp_port_in_use_is_refused)
+{
+	int fd;
+
+	setup();
+	fd = listen_at(IPPROTO_UDP, "::");
+	CHECK(fd >= 0);
+	CHECK_EQ(listen_at(IPPROTO_UDP, "::"), -EADDRINUSE);
+	CHECK_EQ(listen_at(IPPROTO_UDP, "127.0.0.1"), -EADDRINUSE);
+	close(fd);
+}
+
+TEST(sockets_are_bound_as_told)
+{
+	struct flow_side h = { .remote = ADDR_LOOPBACK4,
+			       .local = addr("127.0.0.5"), .rport = 9,
+			       .lport = PORT };
+	struct endpoint e;
+	int fd, listener;
+
+	setup();
+	listener = listen_at(IPPROTO_UDP, "::");
+	fd = fwd_socket(IPPROTO_UDP, &h);
+	CHECK(fd >= 0);
+	e = local_of(fd);
+	CHECK(addr_equal(&e.addr, &h.local) && e.port == PORT);
+	close(fd);
+	close(listener);
+
+	h.lport = 0;
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	e = local_of(fd);
+	CHECK(addr_equal(&e.addr, &h.local) && !e.port);
+	close(fd);
+
+	h.local = addr("203.0.113.5");
+	CHECK_EQ(fwd_socket(IPPROTO_TCP, &h), -EADDRNOTAVAIL);
+	conf.freebind = true;
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	CHECK(fd >= 0);
+	close(fd);
+}
+
+TEST(ipv6_sockets_take_no_ipv4)
+{
+	struct flow_side h = { .remote = ADDR_LOOPBACK6, .local = ADDR_LOOPBACK6,
+			       .rport = 9 };
+	int fd;
+
+	setup();
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	CHECK(fd >= 0 && opt(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1);
+	close(fd);
+	h.local = ADDR_ANY6;
+	fd = fwd_socket(IPPROTO_UDP, &h);
+	CHECK(fd >= 0 && opt(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 1);
+	close(fd);
+}
+
+static void device_of(const struct flow_side *h, char *name)
+{
+	socklen_t len = IFNAMSIZ;
+	int fd = fwd_socket(IPPROTO_UDP, h);
+
+	CHECK(fd >= 0);
+	memset(name, 0, IFNAMSIZ);
+	CHECK(!getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len));
+	close(fd);
+}
+
+TEST(outbound_interface)
+{
+	struct flow_side h = { .remote = addr("198.51.100.1"),
+			       .local = ADDR_ANY4, .rport = 9 };
+	char name[IFNAMSIZ];
+
+	setup();
+	strcpy(conf.family[CONF_V4].outbound_if, "lo");
+	device_of(&h, name);
+	CHECK(!strcmp(name, "lo"));
+	/* an answer to a client leaves the way it came */
+	h.local = ADDR_LOOPBACK4;
+	device_of(&h, name);
+	CHECK(!strcmp(name, ""));
+	conf.family[CONF_V4].outbound = ADDR_LOOPBACK4;
+	device_of(&h, name);
+	CHECK(!strcmp(name, "lo"));
+	h = (struct flow_side){ .remote = ADDR_LOOPBACK4, .local = ADDR_ANY4 };
+	device_of(&h, name);
+	CHECK(!strcmp(name, ""));
+}
+
+int main(int argc, char **argv)
+{
+	return unit_main(argc, argv);
+}
