@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Starts, watches and ends the daemon under test.
+
+The binary is ./passt in the repository's root, or $PASST. It runs as an
+ordinary user ($RIG_USER) inside a host network (net.py), in the foreground,
+its stderr in a file. stop() ends it and finds fault with what it left behind.
+"""
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from .guest import Guest
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
+USER = os.environ.get("RIG_USER", "passt-test")
+SANITIZER = re.compile(r"(Address|UndefinedBehavior|Leak|Thread)Sanitizer"
+                       r"|runtime error:|Assertion .* failed")
+
+
+def binary():
+    return os.environ.get("PASST", os.path.join(ROOT, "passt"))
+
+
+def as_user(*argv):
+    """The command line that runs argv as the tests' ordinary user."""
+    return ["setpriv", "--reuid", USER, "--regid", USER, "--init-groups",
+            "--inh-caps=-all"] + list(argv)
+
+
+def environ():
+    env = dict(os.environ)
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
+    return env
+
+
+def run(net, *opts, timeout=10, user=True):
+    """Run the binary to its end; CompletedProcess with text output."""
+    argv = [binary()] + list(opts)
+    return subprocess.run(net.host.cmd(*(as_user(*argv) if user else argv)),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=timeout,
+                          env=environ(), check=False, errors="replace")
+
+
+class Daemon:
+    """A running daemon. opts are its options besides -f and --socket."""
+
+    def __init__(self, net, *opts, socket_opt=True, pass_fds=(), debug=False):
+        self.net = net
+        self.tmp = tempfile.TemporaryDirectory(prefix="rig-")
+        self.dir = self.tmp.name
+        os.chmod(self.dir, 0o777)
+        self.path = os.path.join(self.dir, "s")
+        self.errname = os.path.join(self.dir, "stderr")
+        self.guests = []
+        self.ended = False
+        self.may_die = False
+        argv = [binary(), "-f"]
+        if socket_opt:
+            argv += ["--socket", self.path]
+        if debug:
+            argv += ["--debug"]
+        argv += os.environ.get("RIG_EXTRA", "").split()
+        argv += [o.replace("@DIR@", self.dir) for o in opts]
+        with open(self.errname, "wb") as err:
+            self.proc = subprocess.Popen(
+                net.host.cmd(*as_user(*argv)), stdin=subprocess.DEVNULL,
+                stdout=err, stderr=err, env=environ(), pass_fds=pass_fds,
+                cwd="/")
+
+    @property
+    def stderr(self):
+        with open(self.errname, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    @property
+    def pid(self):
+        return self.proc.pid
+
+    def file(self, name):
+        return os.path.join(self.dir, name)
+
+    def socket(self, timeout=5):
+        """A raw stream connected to the daemon, once it listens."""
+        end = time.monotonic() + timeout
+        while True:
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                s.connect(self.path)
+                return s
+            except (FileNotFoundError, ConnectionRefusedError):
+                s.close()
+                assert self.proc.poll() is None, \
+                    "daemon ended at start:\n" + self.stderr
+                assert time.monotonic() < end, "no socket:\n" + self.stderr
+                time.sleep(0.005)
+
+    def connect(self, **kw):
+        g = Guest(self.socket(), **kw)
+        self.guests.append(g)
+        return g
+
+    def wait(self, timeout=2):
+        """Wait for the daemon to end by itself; its exit status."""
+        self.ended = True
+        return self.proc.wait(timeout)
+
+    def wait_log(self, pattern, timeout=5):
+        """Wait until stderr has a line that matches."""
+        end = time.monotonic() + timeout
+        while not re.search(pattern, self.stderr, re.M):
+            assert time.monotonic() < end, "no %r in stderr:\n%s" % (
+                pattern, self.stderr)
+            time.sleep(0.02)
+
+    def fds(self):
+        return len(os.listdir("/proc/%d/fd" % self.pid))
+
+    def rss(self):
+        """Resident bytes."""
+        with open("/proc/%d/statm" % self.pid, encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def wakeups(self):
+        """How often the daemon's thread gave up the CPU to wait."""
+        with open("/proc/%d/status" % self.pid, encoding="ascii") as f:
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)",
+                                 f.read(), re.M).group(1))
+
+    def cpu(self):
+        """CPU seconds used so far."""
+        with open("/proc/%d/stat" % self.pid, encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        """End the daemon; raise AssertionError if anything is amiss."""
+        faults = [x for g in self.guests for x in g.faults]
+        try:
+            if not self.ended:
+                faults += self.terminate()
+        finally:
+            if self.proc.poll() is None:
+                self.proc.kill()
+                self.proc.wait()
+            for g in self.guests:
+                g.close()
+            text = self.stderr
+            self.tmp.cleanup()
+        m = SANITIZER.search(text)
+        if m:
+            faults.append("stderr: " + text[m.start():][:4000])
+        assert not faults, "\n".join(faults) + "\nstderr:\n" + text[-3000:]
+
+    def terminate(self):
+        """SIGTERM, and what is wrong with the way it ends."""
+        if self.proc.poll() is not None:
+            if self.may_die:
+                return []
+            return ["daemon died with %d" % self.proc.returncode]
+        self.proc.send_signal(signal.SIGTERM)
+        try:
+            status = self.proc.wait(5)
+        except subprocess.TimeoutExpired:
+            return ["SIGTERM does not end the daemon"]
+        faults = []
+        if status:
+            faults.append("exit status %d after SIGTERM" % status)
+        if os.path.exists(self.path):
+            faults.append("socket left behind")
+        return faults
