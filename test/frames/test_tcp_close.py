@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ways a TCP connection ends (RFC 9293 3.6, 3.10.7.4)."""
+import signal
+import socket
+import time
+
+import pytest
+
+from rig.flows import (inbound, is_reset, outbound, pattern, read_all, reset,
+                       wait_for)
+from rig.tcp import Bulk, Conn
+
+
+@pytest.fixture(params=["out", "in"])
+def pair(request, daemon, net, fam):
+    """A connection, opened by either side: daemon, Conn, host's socket."""
+    d = daemon("-t", "7001")
+    g = d.connect()
+    g.hello(fam)
+    base = d.fds()
+    if request.param == "out":
+        c, s = outbound(g, net, fam, mss=1400)
+    else:
+        c, s = inbound(g, net, fam, 7001, mss=1400)
+    c.base = base
+    yield d, c, s
+    s.close()
+
+
+def gone(d, c):
+    wait_for(lambda: d.fds() <= c.base, what="descriptor closed")
+
+
+def test_guest_closes_first(pair):
+    d, c, s = pair
+    c.send(b"last words")
+    c.fin()
+    c.expect_ack()
+    assert read_all(s) == b"last words"
+    s.sendall(pattern(20000))           # the other half still works
+    assert c.read(20000) == pattern(20000)
+    s.close()
+    c.expect_fin()
+    gone(d, c)
+
+
+def test_host_closes_first(pair):
+    d, c, s = pair
+    s.sendall(b"bye")
+    s.shutdown(socket.SHUT_WR)
+    assert c.read(3) == b"bye"
+    c.expect_fin()
+    for i in range(5):
+        c.send(pattern(1000, i))
+        c.expect_ack()
+    c.fin()
+    c.expect_ack()
+    assert read_all(s) == b"".join(pattern(1000, i) for i in range(5))
+    s.close()
+    gone(d, c)
+
+
+def test_both_close(pair):
+    """Both FINs cross."""
+    d, c, s = pair
+    s.shutdown(socket.SHUT_WR)
+    t = c.expect(lambda t: t.F)
+    c.fin()                             # does not acknowledge theirs yet
+    c.expect_ack()
+    c.rcv_nxt = t.end
+    c.ack()
+    assert read_all(s) == b""
+    s.close()
+    gone(d, c)
+
+
+def test_fin_with_data(pair):
+    d, c, s = pair
+    c.seg("FPA", b"data and fin")
+    c.snd_nxt += 13
+    c.expect_ack()
+    assert read_all(s) == b"data and fin"
+
+
+def test_fin_from_host_with_data(pair):
+    d, c, s = pair
+    s.sendall(pattern(50000))
+    s.shutdown(socket.SHUT_WR)
+    assert c.read(50000) == pattern(50000)
+    if c.fin_at is None or c.rcv_nxt == c.fin_at:
+        t = next((f.tcp for f in c.all if f.tcp.F), None) or \
+            c.expect(lambda t: t.F)
+        assert t.end == c.rcv_nxt + 1 & 0xffffffff
+
+
+def test_host_resets(pair):
+    d, c, s = pair
+    c.send(b"x")
+    c.expect_ack()
+    reset(s)
+    t = c.expect(lambda t: t.R)
+    assert t.seq == c.rcv_nxt
+    gone(d, c)
+
+
+def test_guest_resets(pair):
+    d, c, s = pair
+    c.send(b"x")
+    c.expect_ack()
+    assert s.recv(1) == b"x"
+    c.rst()
+    assert is_reset(s)
+    gone(d, c)
+
+
+def test_guest_resets_half_closed(pair):
+    d, c, s = pair
+    s.shutdown(socket.SHUT_WR)
+    c.expect_fin()
+    c.rst()
+    gone(d, c)
+    with pytest.raises(OSError):
+        for _ in range(20):
+            s.sendall(b"x")
+            time.sleep(0.01)
+        assert s.recv(1)
+
+
+def test_host_resets_after_guest_fin(pair):
+    d, c, s = pair
+    c.fin()
+    c.expect_ack()
+    assert s.recv(1) == b""
+    reset(s)
+    c.expect(lambda t: t.R)
+    gone(d, c)
+
+
+def test_repeated_fin(pair):
+    """A FIN again is acknowledged again."""
+    d, c, s = pair
+    c.fin()
+    c.expect_ack()
+    for _ in range(3):
+        c.clear()
+        c.seg("FA", seq=c.snd_nxt - 1)
+        c.expect_ack(timeout=0.5)
+
+
+def test_repeated_fin_in_time_wait(pair):
+    """The daemon closed first and waits 2 MSL (MUST-13): it answers."""
+    d, c, s = pair
+    s.shutdown(socket.SHUT_WR)
+    c.expect_fin()
+    c.fin()
+    c.expect_ack()
+    read_all(s)
+    s.close()
+    c.clear(0.1)
+    c.seg("FA", seq=c.snd_nxt - 1)
+    t = c.expect(lambda t: True)
+    assert t.letters == "A" and t.ack == c.snd_nxt
+
+
+def test_old_data_after_fin(pair):
+    d, c, s = pair
+    c.send(b"0123456789")
+    c.fin()
+    c.expect_ack()
+    c.clear()
+    c.seg("PA", b"0123456789", seq=c.snd_nxt - 11)
+    c.expect_ack(timeout=0.5)
+    assert read_all(s) == b"0123456789"
+
+
+def test_data_after_own_fin(pair):
+    """Bytes past a FIN do not exist."""
+    d, c, s = pair
+    c.send(b"end")
+    c.fin()
+    c.expect_ack()
+    c.strict = False
+    c.seg("PA", b"ghost")
+    assert read_all(s) == b"end"
+    c.none(0.3, lambda t: not t.R and t.ack != c.snd_nxt)
+
+
+def test_fin_ahead_of_data(pair):
+    """A FIN out of order takes effect only once the gap is filled."""
+    d, c, s = pair
+    c.seg("FA", seq=c.snd_nxt + 100)
+    c.expect_ack(timeout=0.5)
+    s.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        s.recv(1)
+    s.settimeout(5)
+    c.send(b"g" * 100)
+    t = c.expect(lambda t: t.A and t.ack in (c.snd_nxt, c.snd_nxt + 1))
+    if t.ack == c.snd_nxt:
+        c.fin()
+        c.expect_ack()
+    assert read_all(s) == b"g" * 100
+
+
+def test_fin_retransmitted(pair):
+    d, c, s = pair
+    s.shutdown(socket.SHUT_WR)
+    a = c.expect(lambda t: t.F)
+    b = c.expect(lambda t: t.F, 4)
+    assert a.seq == b.seq
+    first, second = [f.at for f in c.all if f.tcp.F][:2]
+    assert second - first >= 0.19
+    c.rcv_nxt = b.end
+    c.ack()
+    c.none(2.5, lambda t: t.F)
+
+
+def test_reuse_after_guest_closed(daemon, net, fam):
+    """The same tuple again, after an orderly end: a new connection."""
+    g = daemon().connect()
+    ls = net.remote.listen(fam.remote)
+    c = None
+    for i in range(3):
+        old = c
+        c = Conn(g, fam.remote, ls.getsockname()[1], src=fam.guest,
+                 sport=5555, isn=None if old is None else old.snd_nxt + 99999)
+        c.open()
+        s, _ = ls.accept()
+        c.send(b"%d" % i)
+        c.expect_ack()
+        c.fin()
+        c.expect_ack()
+        assert read_all(s) == b"%d" % i
+        s.close()
+        c.expect_fin()
+
+
+def test_reuse_after_host_closed(daemon, net, fam):
+    """A new SYN for a tuple in TIME-WAIT (RFC 9293 MAY-2, RFC 6191)."""
+    g = daemon().connect()
+    ls = net.remote.listen(fam.remote)
+    c = Conn(g, fam.remote, ls.getsockname()[1], src=fam.guest, sport=5556)
+    c.open()
+    s, _ = ls.accept()
+    s.shutdown(socket.SHUT_WR)
+    c.expect_fin()
+    c.fin()
+    c.expect_ack()
+    s.close()
+    c.clear(0.1)
+    n = Conn(g, fam.remote, c.dport, src=fam.guest, sport=5556,
+             isn=c.snd_nxt + 100000)
+    n.strict = False
+    n.syn()
+    n.snd_nxt = n.isn + 1
+    t = n.recv(2)
+    assert t, "no answer"
+    if not t.S:                 # a challenge ACK: RST as it asks for
+        n.seg("R", seq=t.ack)
+        n.irs = None
+        n.syn()
+        t = n.expect("SA")
+    assert t.ack == n.snd_nxt & 0xffffffff
+    n.ack()
+    s, _ = ls.accept()
+    n.send(b"new")
+    assert s.recv(3) == b"new"
+
+
+def test_reuse_after_reset(daemon, net, fam):
+    g = daemon().connect()
+    ls = net.remote.listen(fam.remote)
+    for _ in range(5):
+        c = Conn(g, fam.remote, ls.getsockname()[1], src=fam.guest, sport=5557)
+        c.open()
+        s, _ = ls.accept()
+        c.rst()
+        assert is_reset(s)
+
+
+def upload_then(daemon, net, fam, end):
+    """FIN acknowledged, then end(): the slow reader must get every byte."""
+    d = daemon()
+    g = d.connect()
+    c, s = outbound(g, net, fam, mss=1400, ws=7, rcvbuf=8192)
+    data = pattern(120000)
+    try:
+        Bulk(c, data, fin=True).run(3)
+        raise AssertionError("all was taken: the reader is not slow")
+    except AssertionError as e:
+        if "slow" in str(e):
+            pass            # all in the host's buffers: as good
+        else:
+            raise
+    end(d, g)
+    got = b""
+    while True:
+        time.sleep(0.001)
+        b = s.recv(8192)
+        if not b:
+            break
+        got += b
+    assert got == data
+
+
+def test_guest_leaves_after_fin(daemon, net, fam):
+    upload_then(daemon, net, fam, lambda d, g: g.close())
+
+
+def test_daemon_ends_after_fin(daemon, net, fam):
+    def end(d, g):
+        d.proc.send_signal(signal.SIGTERM)
+        assert d.wait() == 0
+    upload_then(daemon, net, fam, end)
+
+
+def test_guest_leaves_with_unread_data(daemon, net, fam):
+    """Unread data from the host must not turn the close into a reset."""
+    d = daemon()
+    g = d.connect()
+    c, s = outbound(g, net, fam, mss=1400, rcvbuf=8192)
+    s.sendall(b"never read by the guest")
+    c.send(pattern(50000)[:1400])
+    for off in range(1400, 50000, 1400):
+        c.send(pattern(50000)[off:off + 1400])
+    c.fin()
+    c.expect_ack()
+    g.close()
+    assert read_all(s) == pattern(50000)
+
+
+def test_guest_leaves_open_connection(daemon, net, fam):
+    """Not FIN'd: the host's peer is told by RST, at once."""
+    d = daemon()
+    g = d.connect()
+    c, s = outbound(g, net, fam)
+    c.send(b"x")
+    c.expect_ack()
+    assert s.recv(1) == b"x"
+    g.close()
+    assert is_reset(s, 1)
+
+
+def test_guest_leaves_while_connecting(daemon, fam):
+    d = daemon()
+    g = d.connect()
+    base = d.fds()
+    c = Conn(g, fam.blackhole, 80, src=fam.guest)
+    c.syn()
+    wait_for(lambda: d.fds() == base + 1)
+    g.close()
+    wait_for(lambda: d.fds() == base - 1)
+
+
+def test_next_guest_knows_nothing(daemon, net, fam):
+    """Connections of the guest before are unknown to the next."""
+    d = daemon()
+    g = d.connect()
+    c, s = outbound(g, net, fam)
+    g.close()
+    g = d.connect()
+    n = Conn(g, fam.remote, c.dport, src=fam.guest, sport=c.sport)
+    n.strict = False
+    n.seg("A", seq=c.snd_nxt, ack=c.rcv_nxt)
+    t = n.expect("R")
+    assert t.seq == c.rcv_nxt
