@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from rig import pkt
-from rig.flows import (is_reset, outbound, pattern, read_all, wait_for)
+from rig.flows import (Writer, is_reset, outbound, pattern, read_all, wait_for)
 from rig.tcp import Conn
 
 
@@ -24,8 +24,10 @@ def test_echo(guest, net, fam):
     assert s.recv(100) == b"hello"
     s.sendall(b"world!")
     assert c.read(6) == b"world!"
-    c.close()
+    c.fin()
     assert s.recv(1) == b""
+    s.close()
+    c.expect_fin()
 
 
 def test_syn_ack_fields(guest, net, fam):
@@ -157,8 +159,7 @@ def test_scaled_window_counts(daemon, net, fam):
     """With scale 7, a window of 1000 means 128000 bytes."""
     g = daemon().connect()
     c, s = outbound(g, net, fam, mss=1400, ws=7, win=1000)
-    s.setblocking(False)
-    s.send(pattern(100000))
+    Writer(s, pattern(100000))
     assert c.read(100000, ack=False) == pattern(100000)
 
 

@@ -280,14 +280,6 @@ class Conn:
             self.ack()
         return t
 
-    def close(self):
-        """Close from the guest, in order, and see it through."""
-        self.fin()
-        t = self.expect(lambda t: t.F or t.R)
-        if t.F:
-            self.rcv_nxt = t.end
-            self.ack()
-
     @property
     def stream(self):
         """What the daemon has sent, from its first byte to the first gap."""
