@@ -102,6 +102,7 @@ static void send_exit(uint32_t id, uint32_t code)
 static void job_start(uint32_t id, const char *cmd)
 {
 	struct job *j = jobs;
+	sigset_t none;
 	int fds[2];
 
 	while (j < jobs + JOBS_MAX && j->pid)
@@ -115,6 +116,8 @@ static void job_start(uint32_t id, const char *cmd)
 		die("agent: fork");
 	if (!j->pid) {
 		setsid();
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
 		dup2(open("/dev/null", O_RDONLY), 0);
 		dup2(fds[1], 1);
 		dup2(fds[1], 2);

@@ -74,7 +74,7 @@ chmod 755 "$root"/bin/*
 mv "$root/bin/init" "$root/init"
 
 ${CC:-gcc} -O2 -static -Wall -Wextra -o "$root/bin/agent" "$here/agent.c"
-${CC:-gcc} -O3 -static -Wall -Wextra -o "$out/xfer" "$here/xfer.c"
+${CC:-gcc} -O3 -fno-tree-vectorize -static -Wall -Wextra -o "$out/xfer" "$here/xfer.c"
 cp "$out/xfer" "$root/bin/xfer"
 
 cp "$cache/iperf3/usr/bin/iperf3" "$cache/ndisc6/bin/rdisc6" \

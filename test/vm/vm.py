@@ -29,8 +29,10 @@ XFER = BUILD + "/xfer"
 PASST = os.path.abspath(os.environ.get("PASST", ROOT + "/passt"))
 USER = "passt-test"
 
-HOST4, REMOTE4 = "192.0.2.2", "192.0.2.1"
-HOST6, REMOTE6 = "2001:db8:1::2", "2001:db8:1::1"
+# What the guest is told is its gateway stands for the host's loopback by
+# default, so that the world's servers have an address behind it
+HOST4, GATEWAY4, REMOTE4 = "192.0.2.2", "192.0.2.1", "198.51.100.1"
+HOST6, GATEWAY6, REMOTE6 = "2001:db8:1::2", "2001:db8:1::1", "2001:db8:2::1"
 DNS4, DNS6 = "192.0.2.53", "2001:db8:1::53"
 
 
@@ -118,8 +120,10 @@ class Net:
             "type", "veth", "peer", "name", "eth0", "mtu", "1500", "netns",
             self.remote)
         self.configure(self.host, HOST4, HOST6)
-        self.configure(self.remote, REMOTE4, REMOTE6)
-        for family, gw in ("-4", REMOTE4), ("-6", REMOTE6):
+        self.configure(self.remote, GATEWAY4, GATEWAY6)
+        for address in REMOTE4 + "/32", REMOTE6 + "/128":
+            run("ip", "-n", self.remote, "addr", "add", address, "dev", "lo")
+        for family, gw in ("-4", GATEWAY4), ("-6", GATEWAY6):
             run("ip", family, "-n", self.host, "route", "add", "default",
                 "via", gw, "dev", "eth0")
         self.sysctl("net.ipv4.ping_group_range=0 2147483647")

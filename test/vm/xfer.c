@@ -3,7 +3,7 @@
  * xfer.c - what the tests send and receive by, in the guest and on the host.
  *
  *	xfer sink PORT [HASH]		accept one connection, read it to its end
- *	xfer source PORT BYTES SEED	accept one connection, send BYTES
+ *	xfer source PORT BYTES SEED [HASH]	accept one connection, send BYTES
  *	xfer put HOST PORT BYTES SEED [HASH]	connect, send BYTES, shut down,
  *					and wait for the peer's end
  *	xfer get HOST PORT [HASH]	connect, read to the end
@@ -14,9 +14,14 @@
  *	xfer rr HOST PORT N		N request-responses of one byte
  *	xfer crr HOST PORT N		the same, a connection each
  *	xfer udp HOST PORT N SIZE	N datagrams, one after the other, each echoed
+ *	xfer usink PORT			count datagrams from the first one until
+ *					none comes for a second
+ *	xfer ublast PORT SIZE		wait for a datagram, then send as fast as
+ *					possible to where it came from
  *
  * HASH is `sha256` (of every byte; the default), `none`, or `check:SEED`, which
- * compares each byte with what SEED gives. Options before the command:
+ * compares each byte received with what SEED gives. With `none`, what is sent is
+ * the same block over and over. Options before the command:
  * -b ADDR local address, -w MS pause before each read (a slow reader), -r BYTES
  * receive buffer, -d SECONDS send for so long rather than BYTES,
  * -c NAME congestion control. Results are printed as one line `name=value ...`;
@@ -424,6 +429,50 @@ static int udp_ping(const struct peer *to, int n, int size)
 	return ok != n;
 }
 
+static int udp_sink(const char *port)
+{
+	int fd = listen_on(port, SOCK_DGRAM), size = 16 << 20;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t bytes = 0, count = 0;
+	double first = 0, last = 0;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	printf("ready\n");
+	fflush(stdout);
+	while (poll(&p, 1, count ? 1000 : 20000) == 1) {
+		ssize_t n;
+
+		while ((n = recv(fd, chunk, CHUNK, MSG_DONTWAIT)) >= 0) {
+			bytes += n;
+			count++;
+		}
+		last = now();
+		first = first ? first : last;
+	}
+	printf("bytes=%lu count=%lu seconds=%.3f mbps=%.0f\n", bytes, count,
+	       last - first, bytes * 8 / (last - first) / 1e6);
+	return !count;
+}
+
+static int udp_blast(const char *port, int size)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	int fd = listen_on(port, SOCK_DGRAM);
+	uint64_t count = 0;
+	double until;
+
+	printf("ready\n");
+	fflush(stdout);
+	recvfrom(fd, chunk, CHUNK, 0, (void *)&from, &len);
+	until = now() + opt_seconds;
+	while (now() < until)
+		count += sendto(fd, expected, size, 0, (void *)&from, len) ==
+			 size;
+	printf("sent=%lu sent_bytes=%lu\n", count, count * size);
+	return 0;
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "xfer: see the head of xfer.c\n");
@@ -437,9 +486,13 @@ static int run(int argc, char **a)
 
 	if (argc >= 2 && !strcmp(cmd, "sink"))
 		return drain(accept_one(a[1]), a[2]);
-	if (argc == 4 && !strcmp(cmd, "source"))
+	if (argc >= 4 && !strcmp(cmd, "source"))
 		return fill(accept_one(a[1]), strtoull(a[2], NULL, 0),
-			    atoi(a[3]), "none");
+			    atoi(a[3]), argc > 4 ? a[4] : NULL);
+	if (argc == 2 && !strcmp(cmd, "usink"))
+		return udp_sink(a[1]);
+	if (argc == 3 && !strcmp(cmd, "ublast"))
+		return udp_blast(a[1], atoi(a[2]));
 	if (argc == 2 && !strcmp(cmd, "echo"))
 		echo(a[1]);
 	if (argc < 3)
