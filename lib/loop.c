@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * loop: an epoll set with watches embedded in their owners
+ *
+ * State: the epoll descriptor, and the events of the turn under way. An event
+ * is forgotten when its watch is deleted, so a watch that is deleted and added
+ * anew within a turn (the next client in the place of the last) never sees
+ * what was meant for its predecessor.
+ *
+ * Source: epoll(7), epoll_ctl(2).
+ */
+#include "lib/loop.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
+
+/** Most events of one turn */
+#define LOOP_EVENTS 256
+
+static int loop_fd = -1;
+static struct epoll_event loop_events[LOOP_EVENTS];
+/* The events not yet dispatched: [loop_next, loop_count) */
+static int loop_next;
+static int loop_count;
+
+/**
+ * loop_init() - Make the epoll set
+ * Return: 0, or a negative error code of epoll_create1(2)
+ */
+int loop_init(void)
+{
+	if (loop_fd >= 0)
+		close(loop_fd);
+	loop_next = loop_count = 0;
+	loop_fd = epoll_create1(EPOLL_CLOEXEC);
+	return loop_fd < 0 ? -errno : 0;
+}
+
+static int loop_ctl(int op, struct watch *w, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = w };
+
+	return epoll_ctl(loop_fd, op, w->fd, &e) ? -errno : 0;
+}
+
+/**
+ * loop_add() - Watch a descriptor
+ * @w:		watch, its @fd and @fn set; stays in place until deleted
+ * @events:	EPOLL* bits
+ * Return: 0, or a negative error code of epoll_ctl(2)
+ */
+int loop_add(struct watch *w, uint32_t events)
+{
+	return loop_ctl(EPOLL_CTL_ADD, w, events);
+}
+
+/**
+ * loop_mod() - Watch for other events; an edge that stands is told again
+ * @w:		watch that was added
+ * @events:	EPOLL* bits
+ * Return: 0, or a negative error code of epoll_ctl(2)
+ */
+int loop_mod(struct watch *w, uint32_t events)
+{
+	return loop_ctl(EPOLL_CTL_MOD, w, events);
+}
+
+/**
+ * loop_del() - Watch no more; to be called before the descriptor is closed
+ * @w:		watch; its @fn is NULL from here on, and it is not called any
+ *		more, in this turn neither
+ */
+void loop_del(struct watch *w)
+{
+	loop_ctl(EPOLL_CTL_DEL, w, 0);
+	w->fn = NULL;
+	for (int i = loop_next; i < loop_count; i++) {
+		if (loop_events[i].data.ptr == w)
+			loop_events[i].data.ptr = NULL;
+	}
+}
+
+/**
+ * loop_wait() - Sleep until something happens
+ * @timeout_ms:	milliseconds at most; 0: do not sleep, -1: no limit
+ * Return: number of events, for loop_dispatch(); 0 after a signal, too; or a
+ *	   negative error code of epoll_wait(2)
+ */
+int loop_wait(int timeout_ms)
+{
+	int n = epoll_wait(loop_fd, loop_events, LOOP_EVENTS, timeout_ms);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n;
+}
+
+/**
+ * loop_dispatch() - Call the handlers of a turn
+ * @n:		what loop_wait() returned
+ * @now:	the turn's time, microseconds, handed to each
+ */
+void loop_dispatch(int n, usec_t now)
+{
+	loop_count = n;
+	for (loop_next = 0; loop_next < loop_count;) {
+		const struct epoll_event *e = &loop_events[loop_next++];
+		struct watch *w = e->data.ptr;
+
+		if (w && w->fn)
+			w->fn(w, e->events, now);
+	}
+	loop_next = loop_count = 0;
+}
