@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * arp: ARP for the gateway and everyone else on the guest's link (RFC 826, 5227)
+ * arp: ARP for the gateway and everyone else on the guest's link (RFC 826,
+ * 5227)
  */
 #ifndef SERVE_ARP_H
 #define SERVE_ARP_H
