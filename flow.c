@@ -250,7 +250,7 @@ static bool flow_side_equal(const struct flow_side *a,
  * flow_lookup() - Find a live flow by one of its sides
  * @proto:	IPPROTO_*
  * @key:	the side; @key->ifindex is not looked at
- * @side:	set to the side that matches, INI or TGT
+ * @side:	set to the side that matches, INI or TGT; may be NULL
  * Return: the flow, or NULL
  */
 struct flow *flow_lookup(uint8_t proto, const struct flow_side *key,
@@ -259,10 +259,14 @@ struct flow *flow_lookup(uint8_t proto, const struct flow_side *key,
 	uint32_t slot = flow_slot_of(proto, key);
 
 	for (; flow_slots[slot]; slot = flow_next_slot(slot)) {
-		struct flow *f = flow_in_slot(slot, side);
+		unsigned which;
+		struct flow *f = flow_in_slot(slot, &which);
 
-		if (f->proto == proto && flow_side_equal(&f->side[*side], key))
-			return f;
+		if (f->proto != proto || !flow_side_equal(&f->side[which], key))
+			continue;
+		if (side)
+			*side = which;
+		return f;
 	}
 	return NULL;
 }
