@@ -32,8 +32,9 @@
 
 /** Longest message, bytes; what is longer is cut */
 #define LOG_BODY	1024
-/** Room for the time before, bytes */
+/** Room for the time before, and for a count behind, bytes */
 #define LOG_PREFIX	40
+#define LOG_SUFFIX	64
 /** syslog's facility "daemon", shifted to its place */
 #define LOG_FACILITY	(3 << 3)
 
@@ -180,7 +181,7 @@ static void log_syslog_send(enum log_level level, const char *body, size_t len)
 {
 	/* enum log_level to syslog's severities */
 	static const int severity[] = { 3, 4, 6, 7, 7 };
-	char buf[LOG_BODY + 128], when[32];
+	char buf[LOG_BODY + LOG_SUFFIX + 128], when[32];
 	time_t now = time(NULL);
 	struct tm tm;
 	int n;
@@ -200,7 +201,7 @@ static void log_syslog_send(enum log_level level, const char *body, size_t len)
 /* Writes a message to wherever messages go */
 static void log_out(enum log_level level, char *body, size_t len)
 {
-	char line[LOG_PREFIX + LOG_BODY + 1];
+	char line[LOG_PREFIX + LOG_BODY + LOG_SUFFIX + 1];
 	struct timespec t;
 	size_t pre;
 
@@ -228,18 +229,16 @@ __attribute__((format(printf, 3, 0)))
 static void log_format(enum log_level level, unsigned long suppressed,
 		       const char *fmt, va_list ap)
 {
-	char body[LOG_BODY];
-	int n = vsnprintf(body, sizeof(body), fmt, ap);
+	char body[LOG_BODY + LOG_SUFFIX];
+	int n = vsnprintf(body, LOG_BODY, fmt, ap);
 	size_t len = n < 0 ? 0 : (size_t)n;
 
-	if (len >= sizeof(body))
-		len = sizeof(body) - 1;
-	if (suppressed) {
-		n = snprintf(body + len, sizeof(body) - len,
-			     " (%lu similar messages suppressed)", suppressed);
-		if (n > 0 && (size_t)n < sizeof(body) - len)
-			len += (size_t)n;
-	}
+	if (len >= LOG_BODY)
+		len = LOG_BODY - 1;
+	if (suppressed)
+		len += (size_t)snprintf(body + len, LOG_SUFFIX,
+					" (%lu similar messages suppressed)",
+					suppressed);
 	log_out(level, body, len);
 }
 

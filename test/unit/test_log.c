@@ -4,9 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -278,6 +282,87 @@ TEST(file_that_is_a_device)
 {
 	said(say_to_null);
 	CHECK_EQ(WEXITSTATUS(status), 7);
+}
+
+static void say_without_logger(void)
+{
+	log_to_syslog();
+	info("still said");
+}
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return ok;
+}
+
+static bool own_dev(void)
+{
+	char uid[32], gid[32];
+
+	snprintf(uid, sizeof(uid), "0 %u 1", (unsigned)geteuid());
+	snprintf(gid, sizeof(gid), "0 %u 1", (unsigned)getegid());
+	return !unshare(CLONE_NEWUSER | CLONE_NEWNS) &&
+	       put("/proc/self/uid_map", uid) &&
+	       put("/proc/self/setgroups", "deny") &&
+	       put("/proc/self/gid_map", gid) &&
+	       !mount("none", "/dev", "tmpfs", 0, NULL);
+}
+
+/* A mount namespace with a /dev of our own, in which we are the logger */
+static void say_to_syslog(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX,
+				   .sun_path = "/dev/log" };
+	struct timeval limit = { .tv_sec = 2 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	char buf[2048], want[64];
+	time_t now;
+
+	if (!own_dev())
+		_exit(77);
+	say_without_logger();
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)))
+		_exit(1);
+	log_init("tester", LOG_LEVEL_DEBUG);
+	log_to_syslog();
+	log_stderr_off();
+	if (chroot("/dev"))
+		_exit(2);
+	warn("careful\nnow");
+	buf[recv(fd, buf, sizeof(buf) - 1, 0)] = '\0';
+	now = time(NULL);
+	strftime(want, sizeof(want), "<28>%b %e %H:%M", localtime(&now));
+	if (strncmp(buf, want, strlen(want)) ||
+	    !strstr(buf, " tester: careful?now") || strchr(buf, '\n'))
+		_exit(3);
+	debug("%05000d", 1);
+	buf[recv(fd, buf, sizeof(buf) - 1, 0)] = '\0';
+	if (strncmp(buf, "<31>", 4))
+		_exit(4);
+	/* a logger that does not read must not stop us */
+	for (int i = 0; i < 10000; i++)
+		warn("flood");
+	close(fd);
+	warn("nobody there");
+	_exit(7);
+}
+
+TEST(syslog)
+{
+	char *text = said(say_to_syslog);
+
+	if (WEXITSTATUS(status) == 77) {
+		puts("skipped: no user namespaces here");
+		return;
+	}
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), 7);
+	CHECK(!strcmp(text, "still said\n"));
 }
 
 int main(int argc, char **argv)

@@ -13,7 +13,7 @@ static const struct siphash_key key = { { 0x0706050403020100,
 
 static uint64_t hash_of_first(size_t n)
 {
-	uint8_t b[64];
+	uint8_t b[64] = { 0 };
 
 	for (size_t i = 0; i < n; i++)
 		b[i] = (uint8_t)i;
