@@ -27,6 +27,9 @@ fortify = $(shell printf '$(hash)include <stdio.h>\n' | \
 	$(CC) -Werror -O2 -D_FORTIFY_SOURCE=3 -x c -c -o /dev/null - \
 	2>/dev/null && echo 3 || echo 2)
 hash := \#
+# A short line in place of the command; V=1 shows the command
+quiet := $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS))))
+say = $(if $(V),,@$(if $(quiet),,echo '  $(1)  $@';))
 
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
 	-Wold-style-definition -Wwrite-strings -Wvla -Wpointer-arith \
@@ -77,30 +80,30 @@ endif
 all: $(PASST) $(if $(filter normal,$(KIND)),pasta)
 
 $(PASST): $B/passt.o $B/libpasst.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(link) -o $@ $^ $(LDLIBS)
+	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 pasta: passt
 	ln -sf passt pasta
 
 $B/libpasst.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $B/libtest.a: $(HELP_SRC:%.c=$B/%.o)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(UNIT): %: %.o $B/libtest.a $B/libpasst.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(link) -o $@ $< -Wl,--start-group \
+	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $< -Wl,--start-group \
 		$B/libtest.a $B/libpasst.a -Wl,--end-group $(LDLIBS)
 
 $(FUZZ): %: %.o $B/libtest.a $B/libpasst.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(link) -o $@ $< -Wl,--start-group \
+	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $< -Wl,--start-group \
 		$B/libtest.a $B/libpasst.a -Wl,--end-group $(LDLIBS)
 
 $B/%.o: %.c $B/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(DEFINES) -MMD -MP -c -o $@ $<
 
 # Other flags, another compiler, a source more or less: build anew
 $B/flags: FORCE
