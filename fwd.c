@@ -33,11 +33,6 @@
 #define PORT_DNS	53
 #define PORT_DNS_TLS	853
 
-/* Absent from the C library's headers of Debian 12 (linux/in6.h, 4.15) */
-#ifndef IPV6_FREEBIND
-#define IPV6_FREEBIND	78
-#endif
-
 /**
  * struct fwd_rules - the forwarding rules of one protocol
  * @rule:	rules; their index is what flows and listeners remember
@@ -365,14 +360,11 @@ bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
 static bool fwd_guest_local(const struct port_rule *r,
 			    const struct addr *client, struct addr *local)
 {
-	const struct conf_family *fam = conf_family_of(fwd_conf, client);
-
 	*local = *client;
 	if (!addr_is_loopback(client) && !guest_holds(client) &&
-	    !fwd_matches(&fam->addr, client) &&
 	    !(r->has_target && addr_equal(&r->target, client)))
 		return addr_is_unicast(client);
-	*local = fam->map_host_loopback;
+	*local = conf_family_of(fwd_conf, client)->map_host_loopback;
 	return !addr_is_unspecified(local);
 }
 

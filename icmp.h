@@ -15,6 +15,9 @@
  * @to:		the guest's address
  * @host_errno:	errno of the socket: ECONNREFUSED, EHOSTUNREACH, ENETUNREACH,
  *		EACCES, EMSGSIZE, ...; mapped to type and code (RFC 792, 4443)
+ * @type:	type that the host was told, passed on with @code instead of
+ *		what @host_errno stands for; 0: none (no error has type 0)
+ * @code:	code that belongs to @type
  * @mtu:	next-hop MTU for EMSGSIZE, bytes
  * @quoted:	the offending packet from its IP header on
  * @quoted_len:	bytes of it; cut to what may be quoted
@@ -23,6 +26,8 @@ struct icmp_error {
 	struct addr from;
 	struct addr to;
 	int host_errno;
+	uint8_t type;
+	uint8_t code;
 	unsigned mtu;
 	const uint8_t *quoted;
 	size_t quoted_len;

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp: UDP conversations between the guest and the host's sockets
+ *
+ * Entry points; udp_flow.h says which file does what. State: whether UDP is
+ * switched off.
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "lib/stats.h"
+#include "udp_flow.h"
+
+static bool udp_off;
+
+/**
+ * udp_init() - Get ready, listen on forwarded ports
+ * @c:		configuration; fwd_init() has been called
+ * @now:	time
+ * Return: 0, or a negative error code of a port that was asked for and cannot
+ *	   be had (said in the log)
+ */
+int udp_init(const struct conf *c, usec_t now)
+{
+	(void)now;
+	udp_off = c->no_udp;
+	udp_flow_init();
+	return udp_off ? 0 : udp_listen_all();
+}
+
+static void udp_drop_run(const struct packet *run, enum drop_reason why)
+{
+	for (; run; run = run->next)
+		drop(why);
+}
+
+/* No flow for a run: count it, and say so to the guest where a router would */
+static void udp_refuse(const struct flow_side *guest, const struct packet *run,
+		       int rc)
+{
+	struct flow fake = { .side = { [INI] = *guest } };
+	struct icmp_error e = { .host_errno = -rc };
+
+	switch (rc) {
+	case -ENOENT:
+		udp_drop_run(run, DROP_NO_ROUTE);
+		return;
+	case -ENOSPC:
+		udp_drop_run(run, DROP_TABLE_FULL);
+		return;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+		udp_err_report(&fake, &e, &run->payload);
+		break;
+	}
+	udp_drop_run(run, DROP_NO_SOCKET);
+}
+
+/**
+ * udp_input() - Datagrams from the guest
+ * @run:	one or more of the same addresses and ports, linked by @next
+ * @now:	time
+ */
+void udp_input(const struct packet *run, usec_t now)
+{
+	const struct flow_side guest = {
+		.remote = run->src,
+		.local = run->dst,
+		.rport = run->sport,
+		.lport = run->dport,
+		.place = FLOW_AT_GUEST,
+	};
+	struct flow *f;
+	unsigned side;
+	int rc;
+
+	if (udp_off) {
+		udp_drop_run(run, DROP_DISABLED);
+		return;
+	}
+	if (!run->dport) {
+		udp_drop_run(run, DROP_L4_HEADER);
+		return;
+	}
+	f = flow_lookup(IPPROTO_UDP, &guest, &side);
+	if (!f) {
+		side = INI;
+		rc = udp_flow_open_outbound(&guest, now, &f);
+		if (rc) {
+			udp_refuse(&guest, run, rc);
+			return;
+		}
+	}
+	udp_flow_spoke(f, side, now);
+	udp_in_send(f, run);
+}
+
+/**
+ * udp_link_writable() - The link has room again
+ * @now:	time
+ */
+void udp_link_writable(usec_t now)
+{
+	(void)now;
+	udp_flow_resume_all();
+}

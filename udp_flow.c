@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp_flow: UDP conversations: life and death, events, timers
+ *
+ * One flow per guest address and port, and destination (or client): a host
+ * socket of its own, connected, so that only that peer is heard (RFC 4787
+ * REQ-8: address and port dependent filtering).
+ *
+ *	                 open: both sides in the table, socket watched
+ *	 the guest's or  |
+ *	 a client's  --> LIVE --- no datagram for the timeout, guest left --> end
+ *	 first datagram  | ^
+ *	                 v | link writable, or a second has passed
+ *	               stalled: the link was full; the socket keeps what comes
+ *
+ * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
+ * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
+ * well-known ports have less). Timers are armed when a flow begins and when
+ * they fire too early; a datagram only notes the time.
+ *
+ * The guest's source port is the host's, where it is free (REQ-1, 3): sockets
+ * share ports by SO_REUSEADDR, with the listener of a forwarded port and among
+ * the guest's conversations from one port. The kernel gives a datagram to the
+ * socket that matches best: connected ones come first. It does not refuse two
+ * that match alike, so that is looked up here.
+ *
+ * Sockets are watched level-triggered: a batch a turn, then the next flow.
+ *
+ * State: the list of stalled flows.
+ */
+#include "udp_flow.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "lib/log.h"
+#include "lib/stats.h"
+
+#define UDP_UNREPLIED	(30 * USEC_PER_SEC)
+#define UDP_STREAM	(180 * USEC_PER_SEC)
+#define UDP_DNS		(10 * USEC_PER_SEC)
+/** A stalled flow tries again even if no writable event came */
+#define UDP_RETRY	(1 * USEC_PER_SEC)
+
+#define UDP_DNS_PORT	53
+#define UDP_TTL		64
+#define UDP_EXPECT	2048
+
+static_assert(sizeof(struct udp_flow) <= FLOW_ROOM, "fits an entry");
+
+/* Index + 1 of the first stalled flow, 0: none */
+static uint32_t udp_stalled;
+
+static usec_t udp_flow_timeout(const struct udp_flow *u)
+{
+	if (!u->replied)
+		return UDP_UNREPLIED;
+	return u->dns ? UDP_DNS : UDP_STREAM;
+}
+
+static struct udp_flow *udp_flow_at(uint32_t link)
+{
+	return udp_of(flow_at(link - 1));
+}
+
+static void udp_flow_stall(struct flow *f, usec_t now)
+{
+	struct udp_flow *u = udp_of(f);
+
+	if (u->stalled)
+		return;
+	u->stalled = true;
+	u->stalled_prev = 0;
+	u->stalled_next = udp_stalled;
+	udp_stalled = flow_index(f) + 1;
+	if (u->stalled_next)
+		udp_flow_at(u->stalled_next)->stalled_prev = udp_stalled;
+	loop_mod(&u->watch, 0);
+	timer_arm(&u->timer, now + UDP_RETRY);
+}
+
+static void udp_flow_unlist(struct udp_flow *u)
+{
+	if (u->stalled_prev)
+		udp_flow_at(u->stalled_prev)->stalled_next = u->stalled_next;
+	else
+		udp_stalled = u->stalled_next;
+	if (u->stalled_next)
+		udp_flow_at(u->stalled_next)->stalled_prev = u->stalled_prev;
+	u->stalled = false;
+}
+
+static void udp_flow_resume(struct udp_flow *u)
+{
+	udp_flow_unlist(u);
+	loop_mod(&u->watch, EPOLLIN);
+}
+
+/**
+ * udp_flow_resume_all() - The link has room again: watch stalled sockets
+ */
+void udp_flow_resume_all(void)
+{
+	while (udp_stalled)
+		udp_flow_resume(udp_flow_at(udp_stalled));
+}
+
+static void udp_flow_close(struct flow *f, usec_t now)
+{
+	struct udp_flow *u = udp_of(f);
+
+	(void)now;
+	if (u->stalled)
+		udp_flow_unlist(u);
+	timer_cancel(&u->timer);
+	loop_del(&u->watch);
+	close(u->watch.fd);
+	flow_end(f);
+}
+
+static void udp_flow_on_timer(struct timer *t, usec_t now)
+{
+	struct udp_flow *u = (struct udp_flow *)
+		((uint8_t *)t - offsetof(struct udp_flow, timer));
+	usec_t due = u->last + udp_flow_timeout(u);
+
+	if (now >= due) {
+		udp_flow_close(flow_of(u), now);
+		return;
+	}
+	if (u->stalled)
+		udp_flow_resume(u);
+	timer_arm(t, due);
+}
+
+/**
+ * udp_flow_spoke() - A datagram went: the flow lives on
+ * @f:		flow
+ * @side:	INI or TGT, where it came from
+ * @now:	time
+ */
+void udp_flow_spoke(struct flow *f, unsigned side, usec_t now)
+{
+	struct udp_flow *u = udp_of(f);
+
+	u->last = now;
+	if (side == INI || u->replied)
+		return;
+	u->replied = true;
+	if (u->dns)
+		timer_arm(&u->timer, now + UDP_DNS);
+}
+
+static void udp_flow_on_event(struct watch *w, uint32_t events, usec_t now)
+{
+	struct udp_flow *u = (struct udp_flow *)
+		((uint8_t *)w - offsetof(struct udp_flow, watch));
+	struct flow *f = flow_of(u);
+	int rc;
+
+	if (events & EPOLLERR)
+		udp_err_drain(f);
+	if (!(events & EPOLLIN))
+		return;
+	rc = udp_out_recv(f);
+	if (rc < 0)
+		udp_flow_stall(f, now);
+	else if (rc)
+		udp_flow_spoke(f, !u->guest, now);
+}
+
+static int udp_flow_setup(int fd, const struct flow_side *host)
+{
+	bool v4 = addr_is_v4(&host->remote);
+	const int on = 1;
+
+	return setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			  v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on)) ?
+	       -errno : 0;
+}
+
+/* The address and port that the kernel chose. Return: -EADDRINUSE where there
+ * is such a flow already
+ */
+static int udp_flow_learn_local(int fd, struct flow_side *host)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint e;
+	unsigned side;
+
+	if (getsockname(fd, &sa.sa, &len))
+		return -errno;
+	e = addr_from_sockaddr(&sa);
+	host->local = e.addr;
+	host->lport = e.port;
+	return flow_lookup(IPPROTO_UDP, host, &side) ? -EADDRINUSE : 0;
+}
+
+/* A connected socket, @host completed; or a negative error code */
+static int udp_flow_connect(struct flow_side *host)
+{
+	const struct endpoint peer = { host->remote, host->rport,
+				       host->ifindex };
+	int fd = fwd_socket(IPPROTO_UDP, host), rc;
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&peer, &sa);
+
+	if (fd < 0)
+		return fd;
+	rc = udp_flow_setup(fd, host);
+	if (!rc && connect(fd, &sa.sa, len))
+		rc = -errno;
+	if (!rc)
+		rc = udp_flow_learn_local(fd, host);
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* The same, from the guest's own port where that can be had */
+static int udp_flow_connect_from(struct flow_side *host, uint16_t port)
+{
+	struct flow_side keep = *host;
+	int fd = -EADDRINUSE;
+
+	if (port) {
+		host->lport = port;
+		fd = udp_flow_connect(host);
+	}
+	if (fd != -EADDRINUSE && fd != -EACCES)
+		return fd;
+	*host = keep;
+	return udp_flow_connect(host);
+}
+
+static int udp_flow_watch(struct flow *f, int fd, usec_t now)
+{
+	struct udp_flow *u = udp_of(f);
+	int rc;
+
+	u->watch = (struct watch){ .fn = udp_flow_on_event, .fd = fd };
+	rc = loop_add(&u->watch, EPOLLIN);
+	if (rc)
+		return rc;
+	u->timer.fn = udp_flow_on_timer;
+	u->last = now;
+	u->expect = UDP_EXPECT;
+	u->ttl = UDP_TTL;
+	timer_arm(&u->timer, now + UDP_UNREPLIED);
+	flow_hash(f, INI);
+	flow_hash(f, TGT);
+	stat_add(STAT_UDP_FLOWS, 1);
+	return 0;
+}
+
+static int udp_flow_start(struct flow *f, int fd, usec_t now)
+{
+	char text[5 * ADDR_STRLEN];
+	int rc = fd < 0 ? fd : udp_flow_watch(f, fd, now);
+
+	if (rc) {
+		if (fd >= 0)
+			close(fd);
+		flow_end(f);
+		if (rc == -EMFILE || rc == -ENFILE)
+			warn_limited("Out of file descriptors: new UDP flows "
+				     "refused");
+		return rc;
+	}
+	if (log_enabled(LOG_LEVEL_DEBUG))
+		debug("%s: new", flow_text(f, text, sizeof(text)));
+	return 0;
+}
+
+/**
+ * udp_flow_open_outbound() - Begin a conversation of the guest
+ * @guest:	the guest's side, not in the table yet
+ * @now:	time
+ * @flow:	set to the flow
+ * Return: 0; -ENOENT: its destination leads nowhere, -ENOSPC: the table is
+ *	   full; or what the host says against the destination
+ */
+int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
+			   struct flow **flow)
+{
+	struct flow_side host;
+	struct flow *f;
+
+	if (!fwd_to_host(IPPROTO_UDP, guest, &host))
+		return -ENOENT;
+	f = flow_new(FLOW_UDP, IPPROTO_UDP);
+	if (!f)
+		return -ENOSPC;
+	f->side[INI] = *guest;
+	f->side[TGT] = host;
+	udp_of(f)->guest = INI;
+	udp_of(f)->dns = guest->lport == UDP_DNS_PORT;
+	*flow = f;
+	return udp_flow_start(f, udp_flow_connect_from(&f->side[TGT],
+						       guest->rport), now);
+}
+
+/**
+ * udp_flow_open_inbound() - Begin a conversation of a client on the host
+ * @host:	the host's side: the client, and what it sent to; not in the
+ *		table yet
+ * @guest:	the guest's side, not in the table yet
+ * @now:	time
+ * Return: the flow, or NULL with the drop counted
+ */
+struct flow *udp_flow_open_inbound(const struct flow_side *host,
+				   const struct flow_side *guest, usec_t now)
+{
+	struct flow *f = flow_new(FLOW_UDP, IPPROTO_UDP);
+
+	if (!f) {
+		drop(DROP_TABLE_FULL);
+		return NULL;
+	}
+	f->side[INI] = *host;
+	f->side[TGT] = *guest;
+	udp_of(f)->guest = TGT;
+	if (udp_flow_start(f, udp_flow_connect(&f->side[INI]), now)) {
+		drop(DROP_NO_SOCKET);
+		return NULL;
+	}
+	return f;
+}
+
+/**
+ * udp_flow_init() - Answer for the flows of this type
+ */
+void udp_flow_init(void)
+{
+	static const struct flow_ops ops = {
+		.name = "UDP",
+		.guest_left = udp_flow_close,
+		.stop = udp_flow_close,
+	};
+
+	flow_register(FLOW_UDP, &ops);
+}

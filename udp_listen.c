@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp_listen: forwarded ports: datagrams of clients not known yet
+ *
+ * A client's first datagram comes to the listening socket of the port and
+ * begins a flow; the flow's own socket is bound to the address that the client
+ * sent to (IP_PKTINFO, ip(7)), so replies leave from there, and connected, so
+ * the kernel hands it all that follows. What had come to the listening socket
+ * before that goes to the flow, too. What the link has no room for is dropped.
+ *
+ * State: the listening sockets.
+ */
+#include "udp_flow.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "lib/stats.h"
+
+/** Listening sockets: each port, once for any address */
+#define UDP_LISTEN_MAX		65536
+/** Datagrams taken from one a turn */
+#define UDP_LISTEN_BATCH	16
+
+/**
+ * struct udp_listener - a forwarded port
+ * @watch:	its socket
+ * @port:	the port, host order
+ * @rule:	index of its rule
+ */
+struct udp_listener {
+	struct watch watch;
+	uint16_t port;
+	uint16_t rule;
+};
+
+union udp_listen_control {
+	struct cmsghdr align;
+	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+static struct udp_listener udp_listeners[UDP_LISTEN_MAX];
+static unsigned udp_listener_count;
+
+static struct {
+	struct mmsghdr msg[UDP_LISTEN_BATCH];
+	union sockaddr_any from[UDP_LISTEN_BATCH];
+	union udp_listen_control control[UDP_LISTEN_BATCH];
+	struct iovec iov[UDP_LISTEN_BATCH];
+} batch;
+
+/* Address that a datagram was sent to; on a dual-stack socket an IPv4 one is
+ * given v4-mapped
+ */
+static bool udp_listen_local(struct msghdr *m, struct flow_side *host)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == IPPROTO_IPV6 &&
+		    c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			host->local = addr_from_v6(&info.ipi6_addr);
+			if (addr_is_link_local6(&host->local))
+				host->ifindex = info.ipi6_ifindex & 0x3fffffff;
+			return addr_is_unicast(&host->local);
+		}
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			host->local = addr_from_v4(&info.ipi_addr);
+			return addr_is_unicast(&host->local);
+		}
+	}
+	return false;
+}
+
+static bool udp_listen_host_side(const struct udp_listener *l, unsigned i,
+				 struct flow_side *host)
+{
+	struct endpoint from = addr_from_sockaddr(&batch.from[i]);
+
+	*host = (struct flow_side){
+		.remote = from.addr,
+		.rport = from.port,
+		.lport = l->port,
+		.place = FLOW_AT_HOST,
+	};
+	return from.port && udp_listen_local(&batch.msg[i].msg_hdr, host);
+}
+
+/* The flow of a client: known by its own side, or, where the guest spoke to it
+ * first from another port, by the guest's; else a new one
+ */
+static struct flow *udp_listen_flow(const struct udp_listener *l,
+				    const struct flow_side *host, usec_t now)
+{
+	const struct port_rule *rule = fwd_rule(IPPROTO_UDP, l->rule);
+	struct flow_side guest;
+	unsigned side;
+	struct flow *f = flow_lookup(IPPROTO_UDP, host, &side);
+
+	if (f)
+		return f;
+	if (!rule || !fwd_to_guest(rule, host, &guest)) {
+		drop(DROP_NO_ROUTE);
+		return NULL;
+	}
+	f = flow_lookup(IPPROTO_UDP, &guest, &side);
+	if (f) {
+		const struct flow_side *known = &f->side[!side];
+
+		if (known->rport == host->rport &&
+		    addr_equal(&known->remote, &host->remote))
+			return f;
+		/* two clients that would look the same to the guest */
+		drop(DROP_NO_ROUTE);
+		return NULL;
+	}
+	if (!udp_out_has_room(&guest)) {
+		drop(DROP_NO_ROOM);
+		return NULL;
+	}
+	return udp_flow_open_inbound(host, &guest, now);
+}
+
+static void udp_listen_forward(const struct udp_listener *l, unsigned i,
+			       usec_t now)
+{
+	struct flow_side host;
+	struct flow *f;
+
+	if (!udp_listen_host_side(l, i, &host)) {
+		drop(DROP_NO_ROUTE);
+		return;
+	}
+	f = udp_listen_flow(l, &host, now);
+	if (!f)
+		return;
+	udp_flow_spoke(f, !udp_of(f)->guest, now);
+	udp_out_send(udp_guest_side(f), udp_out_buffer(i),
+		     batch.msg[i].msg_len);
+}
+
+static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
+{
+	const struct udp_listener *l = (struct udp_listener *)
+		((uint8_t *)w - offsetof(struct udp_listener, watch));
+	int n;
+
+	(void)events;
+	for (unsigned i = 0; i < UDP_LISTEN_BATCH; i++) {
+		batch.iov[i] = (struct iovec){ udp_out_buffer(i),
+					       UDP_DATAGRAM_MAX };
+		batch.msg[i].msg_hdr = (struct msghdr){
+			.msg_name = &batch.from[i],
+			.msg_namelen = sizeof(batch.from[i]),
+			.msg_iov = &batch.iov[i],
+			.msg_iovlen = 1,
+			.msg_control = &batch.control[i],
+			.msg_controllen = sizeof(batch.control[i]),
+		};
+	}
+	/* an error, if any, is cleared by the call that returns it */
+	n = recvmmsg(w->fd, batch.msg, UDP_LISTEN_BATCH, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++)
+		udp_listen_forward(l, (unsigned)i, now);
+}
+
+static int udp_listen_pktinfo(int fd)
+{
+	const int on = 1;
+	int domain;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		return -errno;
+	if (domain == AF_INET)
+		return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on,
+				  sizeof(on)) ? -errno : 0;
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on,
+			  sizeof(on)) ? -errno : 0;
+}
+
+static int udp_listen_port(const struct fwd_port *p)
+{
+	struct udp_listener *l = &udp_listeners[udp_listener_count];
+	int fd, rc;
+
+	if (udp_listener_count == UDP_LISTEN_MAX)
+		return -ENFILE;
+	fd = fwd_listen_socket(IPPROTO_UDP, p);
+	if (fd < 0)
+		return fd;
+	*l = (struct udp_listener){
+		.watch = { .fn = udp_listen_on_event, .fd = fd },
+		.port = p->port,
+		.rule = (uint16_t)p->index,
+	};
+	rc = udp_listen_pktinfo(fd);
+	if (!rc)
+		rc = loop_add(&l->watch, EPOLLIN);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	udp_listener_count++;
+	return 0;
+}
+
+/**
+ * udp_listen_all() - Listen on all forwarded ports
+ * Return: 0, or a negative error code; see fwd_listen()
+ */
+int udp_listen_all(void)
+{
+	return fwd_listen(IPPROTO_UDP, udp_listen_port);
+}
