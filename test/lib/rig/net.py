@@ -3,6 +3,7 @@
 
     host                         remote                       far
     lo    127.0.0.1, ::1         lo  198.51.100.0/24 (any)
+          203.0.113.5 (host2)        2001:db8:2::/64 (any)
     eth0  192.0.2.2/24     ----  eth0  192.0.2.1/24
           2001:db8:1::2/64             2001:db8:1::1/64, fe80::1
                                  far0  203.0.113.129/25 ----  eth0 ...130
@@ -111,6 +112,7 @@ class Family:
         def pick(four, six):
             return six if v == 6 else four
         self.guest = self.host = pick("192.0.2.2", "2001:db8:1::2")
+        self.host2 = pick("203.0.113.5", "2001:db8:5::5")
         self.plen = pick(24, 64)
         self.gw = pick("192.0.2.1", "fe80::1")
         self.neigh = pick("192.0.2.1", "2001:db8:1::1")
@@ -163,6 +165,8 @@ class HostNet:
             ip addr add 192.0.2.2/24 dev eth0
             ip addr add 2001:db8:1::2/64 dev eth0 nodad
             ip link set eth0 up
+            ip addr add 203.0.113.5/32 dev lo
+            ip addr add 2001:db8:5::5/128 dev lo
             """ % self.remote.proc.pid)
         self.remote.sh("""
             sysctl -qw net.ipv4.ip_forward=1 \
@@ -176,6 +180,8 @@ class HostNet:
             ip addr add 203.0.113.129/25 dev far0
             ip addr add 2001:db8:3::1/64 dev far0 nodad
             ip link set far0 mtu 1400 up
+            ip route add 203.0.113.5/32 via 192.0.2.2
+            ip route add 2001:db8:5::5/128 via 2001:db8:1::2
             ip route add local 198.51.100.0/24 dev lo
             ip route add local 2001:db8:2::/64 dev lo
             ip route add blackhole 203.0.113.66/32
