@@ -14,6 +14,9 @@ enum seccomp_table {
 	SECCOMP_TABLES
 };
 
+struct sock_fprog;
+
+int seccomp_build(enum seccomp_table table, struct sock_fprog *prog);
 int seccomp_apply(enum seccomp_table table);
 
 #endif /* GUARD_SECCOMP_H */

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * isolation: namespaces, empty root, no capabilities, no new privileges
+ *
+ * In the order that main() calls them:
+ *
+ *	isolation_early()	nothing inherited but standard streams
+ *	isolation_user()	from root to somebody else
+ *	isolation_enter()	new user, mount, IPC, UTS (and PID) namespaces; an
+ *				empty read-only root; no capabilities
+ *	isolation_late()	no new privileges, not dumpable; seccomp follows
+ *
+ * What has to be opened was opened before isolation_enter(). The network
+ * namespace stays the host's: that is the point of it all.
+ *
+ * Sources: namespaces(7), user_namespaces(7), pivot_root(2), capabilities(7).
+ */
+#include "guard/isolation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+/* Where the new root can be mounted: any directory that surely exists */
+static const char *const isolation_mount_points[] = { "/tmp", "/proc", "/" };
+
+static void isolation_close_range(unsigned first, unsigned last)
+{
+	if (first > last || !syscall(SYS_close_range, first, last, 0))
+		return;
+	/* Before Linux 5.9 */
+	for (unsigned fd = first; fd <= last && fd < 65536; fd++)
+		close((int)fd);
+}
+
+/**
+ * isolation_early() - Close what was inherited, standard streams apart
+ * @keep_fd:	one more descriptor to keep (--fd), or -1
+ */
+void isolation_early(int keep_fd)
+{
+	if (keep_fd <= STDERR_FILENO) {
+		isolation_close_range(STDERR_FILENO + 1, ~0U);
+		return;
+	}
+	isolation_close_range(STDERR_FILENO + 1, (unsigned)keep_fd - 1);
+	isolation_close_range((unsigned)keep_fd + 1, ~0U);
+}
+
+/* Whether UID 0 here is the machine's: the map of the initial namespace */
+static bool isolation_initial_user_ns(void)
+{
+	char map[128] = "";
+	unsigned inside, outside, count;
+	int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return true;
+	n = read(fd, map, sizeof(map) - 1);
+	close(fd);
+	if (n <= 0)
+		return true;
+	return sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       !inside && !outside && count == ~0U;
+}
+
+/**
+ * isolation_user() - Started as the machine's root: become somebody else
+ * @uid:	user to become
+ * @gid:	group to become
+ *
+ * UID 0 of another user namespace is kept: engines run us so.
+ */
+void isolation_user(uid_t uid, gid_t gid)
+{
+	if (geteuid() || !isolation_initial_user_ns())
+		return;
+	if (setgroups(0, NULL))
+		die("--runas: cannot drop groups: %s", strerror(errno));
+	if (setresgid(gid, gid, gid))
+		die("--runas: cannot become group %u: %s", gid,
+		    strerror(errno));
+	if (setresuid(uid, uid, uid))
+		die("--runas: cannot become user %u: %s", uid, strerror(errno));
+	/* Changing the user cleared it; /proc/self must be ours once more */
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+static int isolation_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* The same user and group inside as outside, and nobody else */
+static int isolation_map(uid_t uid, gid_t gid)
+{
+	char text[64];
+	int rc;
+
+	snprintf(text, sizeof(text), "%u %u 1\n", uid, uid);
+	rc = isolation_write("/proc/self/uid_map", text);
+	if (rc)
+		return rc;
+	rc = isolation_write("/proc/self/setgroups", "deny");
+	if (rc && rc != -ENOENT)
+		return rc;
+	snprintf(text, sizeof(text), "%u %u 1\n", gid, gid);
+	return isolation_write("/proc/self/gid_map", text);
+}
+
+static int isolation_mount_root(void)
+{
+	size_t n = sizeof(isolation_mount_points) /
+		   sizeof(isolation_mount_points[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (mount("tmpfs", isolation_mount_points[i], "tmpfs",
+			  MS_NODEV | MS_NOEXEC | MS_NOSUID,
+			  "nr_inodes=2,nr_blocks=1,mode=0555"))
+			continue;
+		if (!chdir(isolation_mount_points[i]))
+			return 0;
+	}
+	return -errno;
+}
+
+/* An empty root that cannot be written to; the old one is gone */
+static void isolation_root(bool chroot_fallback)
+{
+	int rc;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		die("Cannot make mounts private: %s", strerror(errno));
+	rc = isolation_mount_root();
+	if (rc)
+		die("Cannot mount an empty root: %s", strerror(-rc));
+	if (!syscall(SYS_pivot_root, ".", ".")) {
+		if (umount2(".", MNT_DETACH))
+			die("Cannot leave the old root: %s", strerror(errno));
+	} else if (!chroot_fallback) {
+		die("Cannot change to an empty root: %s (see "
+		    "--chroot-fallback)", strerror(errno));
+	} else if (chroot(".")) {
+		die("--chroot-fallback: chroot() failed: %s", strerror(errno));
+	}
+	if (chdir("/") ||
+	    mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV |
+		  MS_NOEXEC | MS_NOSUID, NULL))
+		die("Cannot make the empty root read-only: %s",
+		    strerror(errno));
+}
+
+static void isolation_drop_caps(void)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	/* Past the last one, or without the right to: EINVAL, EPERM */
+	for (int cap = 0; !prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); cap++)
+		;
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (syscall(SYS_capset, &h, none))
+		die("Cannot drop capabilities: %s", strerror(errno));
+}
+
+/**
+ * isolation_enter() - Leave the host's file system, users and processes behind
+ * @how:	how far to go
+ *
+ * With a PID namespace, the next fork() makes its first process. Where the host
+ * forbids user namespaces, this is said, and what can be had without is done.
+ */
+void isolation_enter(const struct isolation *how)
+{
+	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+		    (how->pid_namespace ? CLONE_NEWPID : 0);
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int rc;
+
+	if (unshare(CLONE_NEWUSER)) {
+		warn("No user namespace (%s): going on without namespaces of "
+		     "our own", strerror(errno));
+	} else {
+		rc = isolation_map(uid, gid);
+		if (rc)
+			die("Cannot map user and group IDs: %s", strerror(-rc));
+		if (unshare(flags))
+			die("Cannot leave the host's namespaces: %s",
+			    strerror(errno));
+		unshare(CLONE_NEWCGROUP);	/* nice to have */
+		isolation_root(how->chroot_fallback);
+	}
+	isolation_drop_caps();
+}
+
+/**
+ * isolation_late() - The last step before the system call filter
+ */
+void isolation_late(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		die("Cannot give up new privileges: %s", strerror(errno));
+	prctl(PR_SET_DUMPABLE, 0);
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * passt: main(): the start-up order, and the one epoll loop
+ *
+ *	what the user wants	conf_parse()
+ *	open what is needed	log, capture, PID file; then no root any more
+ *	the modules, bottom up	loop, guest, flow, forwarding, link, TCP, ...
+ *	leave the host		namespaces, empty root, no capabilities
+ *	background		the foreground process ends when all is ready
+ *	last			no new privileges, system call filter; the loop
+ *
+ * A turn of the loop:
+ *
+ *	+-> sleep -> due timers -> dispatch events -> flush link -> reap flows -+
+ *	+-----------------------------------------------------------------------+
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "flow.h"
+#include "frame_out.h"
+#include "fwd.h"
+#include "guard/isolation.h"
+#include "guard/seccomp.h"
+#include "guest.h"
+#include "icmp.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "lib/pcap.h"
+#include "lib/stats.h"
+#include "link/capture.h"
+#include "link/link.h"
+#include "link/stream.h"
+#include "serve/arp.h"
+#include "serve/dhcp.h"
+#include "serve/dhcpv6.h"
+#include "serve/ndp.h"
+#include "tap.h"
+#include "tcp.h"
+#include "udp.h"
+
+/**
+ * struct passt_file - a file that we made and remove at the end
+ * @dir:	descriptor of its directory, opened while there was one; or -1
+ * @name:	its name in there
+ */
+struct passt_file {
+	int dir;
+	char name[CONF_PATH_MAX];
+};
+
+static struct passt_file passt_socket = { .dir = -1 };
+static struct passt_file passt_pid = { .dir = -1 };
+static struct watch passt_signals;
+static struct watch passt_clock;
+static struct timer passt_stats;
+static usec_t passt_stats_interval;
+static bool passt_ending;
+
+/* Remember how to remove a file once the root is empty */
+static void passt_file_note(struct passt_file *f, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[CONF_PATH_MAX] = ".";
+
+	if (slash)
+		snprintf(dir, sizeof(dir), "%.*s",
+			 slash == path ? 1 : (int)(slash - path), path);
+	snprintf(f->name, sizeof(f->name), "%s", slash ? slash + 1 : path);
+	f->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void passt_file_remove(struct passt_file *f)
+{
+	if (f->dir >= 0)
+		unlinkat(f->dir, f->name, 0);
+	f->dir = -1;
+}
+
+/* Nothing half-made is left behind by a start that failed */
+static void passt_cleanup(void)
+{
+	passt_file_remove(&passt_socket);
+	passt_file_remove(&passt_pid);
+}
+
+static void passt_end(void)
+{
+	passt_ending = true;
+}
+
+static void passt_on_signal(struct watch *w, uint32_t events, usec_t now)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	(void)now;
+	if (read(w->fd, &info, sizeof(info)) == sizeof(info)) {
+		debug("Signal %u, ending", info.ssi_signo);
+		passt_end();
+	}
+}
+
+static void passt_on_clock(struct watch *w, uint32_t events, usec_t now)
+{
+	uint64_t expired;
+
+	(void)events;
+	(void)now;
+	/* EAGAIN: set anew meanwhile; due timers ran before this anyway */
+	if (read(w->fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
+		warn_limited("timerfd: %s", strerror(errno));
+}
+
+static void passt_on_stats(struct timer *t, usec_t now)
+{
+	stats_print();
+	timer_arm(t, now + passt_stats_interval);
+}
+
+static void passt_rlimit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r))
+		return;
+	r.rlim_cur = r.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/*
+ * After fork() only: a signalfd tells the epoll instance of the signals of the
+ * process that added it
+ */
+static void passt_signals_init(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	passt_signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	passt_signals.fn = passt_on_signal;
+	if (passt_signals.fd < 0 || loop_add(&passt_signals, EPOLLIN) < 0)
+		die("Cannot watch for signals: %s", strerror(errno));
+}
+
+static void passt_loop_init(const struct conf *c, usec_t now)
+{
+	int rc;
+
+	rc = loop_init();
+	if (rc < 0)
+		die("Cannot create an epoll instance: %s", strerror(-rc));
+	passt_clock.fd = timer_init(now);
+	passt_clock.fn = passt_on_clock;
+	if (passt_clock.fd < 0)
+		die("Cannot create a timer: %s", strerror(-passt_clock.fd));
+	rc = loop_add(&passt_clock, EPOLLIN);
+	if (rc < 0)
+		die("Cannot watch the timer: %s", strerror(-rc));
+
+	passt_stats_interval = c->stats_sec * USEC_PER_SEC;
+	passt_stats.fn = passt_on_stats;
+	if (c->stats_sec)
+		timer_arm(&passt_stats, now + passt_stats_interval);
+}
+
+/* Our link-local address: EUI-64 of our MAC (RFC 4291 appendix A) */
+static struct addr passt_link_local(const uint8_t *mac)
+{
+	return (struct addr){ { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2],
+				0xff, 0xfe, mac[3], mac[4], mac[5] } };
+}
+
+static void passt_guest_init(const struct conf *c)
+{
+	struct guest_conf g = { .addr4 = c->family[CONF_V4].addr,
+				.addr6 = c->family[CONF_V6].addr,
+				.our_ll = passt_link_local(c->mac) };
+
+	memcpy(g.our_mac, c->mac, sizeof(g.our_mac));
+	guest_init(&g);
+}
+
+static const struct link_ops *passt_link(const struct conf *c)
+{
+	struct stream_conf s = { .listen_fd = -1, .fd = c->fd,
+				 .one_off = c->one_off, .stop = passt_end };
+	char path[sizeof(c->socket)];
+
+	if (c->fd < 0) {
+		s.listen_fd = stream_listen(c->socket, path, sizeof(path));
+		if (s.listen_fd < 0)
+			die("--socket %s: %s", *c->socket ? c->socket :
+			    "(default)", strerror(-s.listen_fd));
+		passt_file_note(&passt_socket, path);
+		info("UNIX domain socket bound at %s", path);
+	}
+	return stream_init(&s);
+}
+
+static void passt_link_init(const struct conf *c, int pcap_fd)
+{
+	const struct link_ops *ops = passt_link(c);
+
+	if (pcap_fd >= 0)
+		ops = capture_wrap(ops, pcap_fd);
+	link_init(ops, tap_events());
+}
+
+/* Each module from the floor up; the ports are bound here */
+static void passt_modules_init(const struct conf *c, usec_t now)
+{
+	tap_init(c);
+	arp_init(c);
+	dhcp_init(c);
+	dhcpv6_init(c);
+	ndp_init(c);
+	/* Each has said what failed; one clear line is enough */
+	if (tcp_init(c, now) < 0 || udp_init(c, now) < 0 ||
+	    icmp_init(c, now) < 0)
+		exit(EXIT_FAILURE);
+}
+
+static int passt_pid_open(const struct conf *c)
+{
+	int fd;
+
+	if (!*c->pid_file)
+		return -1;
+	fd = open(c->pid_file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die("--pid %s: %s", c->pid_file, strerror(errno));
+	passt_file_note(&passt_pid, c->pid_file);
+	return fd;
+}
+
+static void passt_pid_write(int fd, pid_t pid)
+{
+	if (fd < 0)
+		return;
+	if (dprintf(fd, "%i\n", pid) < 0)
+		die("--pid: %s", strerror(errno));
+	close(fd);
+}
+
+static int passt_pcap_open(const struct conf *c)
+{
+	int fd;
+
+	if (!*c->pcap)
+		return -1;
+	fd = pcap_open(c->pcap);
+	if (fd < 0)
+		die("--pcap %s: %s", c->pcap, strerror(-fd));
+	return fd;
+}
+
+static void passt_log_open(const struct conf *c)
+{
+	int rc;
+
+	if (!*c->log_file)
+		return;
+	rc = log_file_open(c->log_file, c->log_size);
+	if (rc < 0)
+		die("--log-file %s: %s", c->log_file, strerror(-rc));
+}
+
+/*
+ * Fork to the background. The parent stays until the child says that it is
+ * ready, and ends with 0; or with 1 where the child ends before that. The PID
+ * is written by the parent, which knows it as the host does.
+ */
+static int passt_background(int pid_fd)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC))
+		die("Cannot make a pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		die("Cannot go to the background: %s", strerror(errno));
+	if (!pid) {
+		setsid();
+		close(ready[0]);
+		return ready[1];
+	}
+	close(ready[1]);
+	passt_pid_write(pid_fd, pid);
+	if (read(ready[0], &byte, 1) == 1)
+		_exit(EXIT_SUCCESS);
+	passt_cleanup();
+	_exit(EXIT_FAILURE);
+}
+
+static void passt_streams_to_null(int null)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup3(null, fd, 0);
+}
+
+/* From here on the daemon can do what its table says, and no more */
+static void passt_lock(void)
+{
+	int rc;
+
+	isolation_late();
+	rc = seccomp_apply(SECCOMP_PASST);
+	if (rc)
+		die("Cannot apply the system call filter: %s", strerror(-rc));
+}
+
+/* All went well: the foreground process may end; nobody reads stderr now */
+static void passt_ready(int ready_fd, int null)
+{
+	if (ready_fd >= 0) {
+		log_stderr_off();
+		if (write(ready_fd, "", 1) != 1)
+			passt_end();
+		close(ready_fd);
+		passt_streams_to_null(null);
+	}
+	close(null);
+}
+
+static void passt_run(void)
+{
+	while (!passt_ending) {
+		usec_t now;
+		int n;
+
+		timer_sleep();
+		n = loop_wait(-1);
+		now = clock_now();
+		timer_run(now);
+		loop_dispatch(n, now);
+		link_flush();
+		flow_reap();
+	}
+}
+
+/**
+ * main() - Entry point
+ * @argc:	number of arguments
+ * @argv:	arguments
+ * Return: 0 after SIGTERM, SIGINT or the one client's end; 1 where it cannot
+ * start, said on stderr
+ */
+int main(int argc, char **argv)
+{
+	int pid_fd, pcap_fd, null, ready = -1;
+	const struct conf *c;
+	usec_t now;
+
+	umask(0077);
+	c = conf_parse(argc, argv);
+	isolation_early(c->fd);
+	atexit(passt_cleanup);
+	passt_rlimit();
+
+	passt_log_open(c);
+	pid_fd = passt_pid_open(c);
+	pcap_fd = passt_pcap_open(c);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	isolation_user(c->uid, c->gid);
+
+	now = clock_now();
+	passt_loop_init(c, now);
+	passt_guest_init(c);
+	flow_init();
+	frame_out_init(c->mtu);
+	fwd_init(c);
+	passt_link_init(c, pcap_fd);
+	passt_modules_init(c, now);
+	if (!c->foreground && !*c->log_file)
+		log_to_syslog();
+
+	isolation_enter(&(struct isolation){
+		.pid_namespace = !c->foreground,
+		.chroot_fallback = c->chroot_fallback });
+	if (c->foreground)
+		passt_pid_write(pid_fd, getpid());
+	else
+		ready = passt_background(pid_fd);
+	passt_signals_init();
+	stream_start(now);
+	passt_lock();
+	passt_ready(ready, null);
+	passt_run();
+	flow_stop(clock_now());
+	link_close();
+	return EXIT_SUCCESS;
+}
