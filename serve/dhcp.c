@@ -23,13 +23,12 @@
  */
 #include "serve/dhcp.h"
 
-#include <net/if_arp.h>
-
 #include "frame_out.h"
 #include "guest.h"
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/stats.h"
+#include "serve/dhcp_request.h"
 #include "serve/dnsname.h"
 
 #define DHCP_SERVER_PORT	67
@@ -46,110 +45,12 @@
 /** Smallest MTU that option 26 can say (RFC 2132 5.1) */
 #define DHCP_MTU_MIN		68
 #define DHCP_FLAG_BROADCAST	0x8000
-#define DHCP_COOKIE		0x63825363
-
-/** The fixed part of a message: where its fields are (RFC 2131 2) */
-enum dhcp_offset {
-	DHCP_OP = 0,
-	DHCP_HTYPE = 1,
-	DHCP_HLEN = 2,
-	DHCP_XID = 4,
-	DHCP_FLAGS = 10,
-	DHCP_CIADDR = 12,
-	DHCP_GIADDR = 24,
-	DHCP_CHADDR = 28,
-	DHCP_SNAME = 44,
-	DHCP_FILE = 108,
-	DHCP_FIXED_LEN = 236,
-};
-
-#define DHCP_CHADDR_LEN		16
-#define DHCP_SNAME_LEN		64
-#define DHCP_FILE_LEN		128
-
-enum dhcp_op { DHCP_BOOTREQUEST = 1, DHCP_BOOTREPLY = 2 };
-
-/** Values of option 53 (RFC 2132 9.6), and what has none */
-enum dhcp_type {
-	DHCP_DISCOVER = 1,
-	DHCP_OFFER = 2,
-	DHCP_REQUEST = 3,
-	DHCP_DECLINE = 4,
-	DHCP_ACK = 5,
-	DHCP_NAK = 6,
-	DHCP_RELEASE = 7,
-	DHCP_INFORM = 8,
-	DHCP_BOOTP = 255,
-};
-
-enum dhcp_code {
-	DHCP_OPT_PAD = 0,
-	DHCP_OPT_MASK = 1,
-	DHCP_OPT_ROUTER = 3,
-	DHCP_OPT_DNS = 6,
-	DHCP_OPT_HOSTNAME = 12,
-	DHCP_OPT_MTU = 26,
-	DHCP_OPT_REQUESTED = 50,
-	DHCP_OPT_LEASE = 51,
-	DHCP_OPT_OVERLOAD = 52,
-	DHCP_OPT_TYPE = 53,
-	DHCP_OPT_SERVER = 54,
-	DHCP_OPT_PARAMETERS = 55,
-	DHCP_OPT_MESSAGE = 56,
-	DHCP_OPT_MAX_SIZE = 57,
-	DHCP_OPT_CLIENT_ID = 61,
-	DHCP_OPT_RAPID = 80,
-	DHCP_OPT_FQDN = 81,
-	DHCP_OPT_SEARCH = 119,
-	DHCP_OPT_ROUTES = 121,
-	DHCP_OPT_END = 255,
-};
 
 /** Flags of option 81 (RFC 4702 2.1) */
 #define DHCP_FQDN_S		0x01
 #define DHCP_FQDN_O		0x02
 #define DHCP_FQDN_E		0x04
 #define DHCP_FQDN_N		0x08
-
-/**
- * struct dhcp_value - an option, its instances joined (RFC 3396)
- * @len:	bytes in @b
- * @b:		value
- */
-struct dhcp_value {
-	size_t len;
-	uint8_t b[255];
-};
-
-/**
- * struct dhcp_request - a message from the guest, checked
- * @h:		fixed part, DHCP_FIXED_LEN bytes of the private copy
- * @area:	where options are, in the order of RFC 2131 4.1
- * @areas:	how many areas
- * @type:	enum dhcp_type
- * @ciaddr:	address the client says it has, or 0.0.0.0
- * @wanted:	option 50, or 0.0.0.0
- * @server:	option 54, or 0.0.0.0
- * @max_size:	option 57, or 0
- * @rapid:	option 80 is there
- * @parameters:	option 55
- * @client_id:	option 61
- * @fqdn:	option 81
- */
-struct dhcp_request {
-	const uint8_t *h;
-	struct cur area[3];
-	unsigned areas;
-	uint8_t type;
-	struct addr ciaddr;
-	struct addr wanted;
-	struct addr server;
-	uint16_t max_size;
-	bool rapid;
-	struct dhcp_value parameters;
-	struct dhcp_value client_id;
-	struct dhcp_value fqdn;
-};
 
 static const struct conf *dhcp_conf;
 static struct dnsname_list dhcp_search;
@@ -178,156 +79,6 @@ static bool dhcp_router(struct addr *out)
 
 	*out = dhcp_our_addr();
 	return !f->no_gateway || !addr_is_unspecified(&f->gateway);
-}
-
-/* --- reading --- */
-
-/**
- * struct dhcp_option - an option as it stands in a message
- * @code:	enum dhcp_code
- * @len:	bytes in @value
- * @value:	value
- */
-struct dhcp_option {
-	uint8_t code;
-	uint8_t len;
-	const uint8_t *value;
-};
-
-/* The next option; false at the end, with c->bad set if it is cut off */
-static bool dhcp_next(struct cur *c, struct dhcp_option *o)
-{
-	o->code = DHCP_OPT_PAD;
-	while (c->left && o->code == DHCP_OPT_PAD)
-		o->code = cur_u8(c);
-	if (o->code == DHCP_OPT_PAD || o->code == DHCP_OPT_END)
-		return false;
-	o->len = cur_u8(c);
-	o->value = cur_take(c, o->len);
-	c->bad |= !o->value;
-	return !c->bad;
-}
-
-static bool dhcp_area_ok(struct cur c)
-{
-	struct dhcp_option o;
-
-	while (dhcp_next(&c, &o))
-		;
-	return !c.bad;
-}
-
-/* All instances of an option, joined; false: none, or longer than @v holds */
-static bool dhcp_get(const struct dhcp_request *r, uint8_t code,
-		     struct dhcp_value *v)
-{
-	struct out out = out_of(v->b, sizeof(v->b));
-	struct dhcp_option o;
-	bool found = false;
-
-	for (unsigned i = 0; i < r->areas; i++) {
-		struct cur c = r->area[i];
-
-		while (dhcp_next(&c, &o)) {
-			if (o.code != code)
-				continue;
-			out_bytes(&out, o.value, o.len);
-			found = true;
-		}
-	}
-	v->len = out.overflow ? 0 : out.len;
-	return found && !out.overflow;
-}
-
-/* An option of fixed length into @to if it is there; false: wrong length */
-static bool dhcp_get_fixed(const struct dhcp_request *r, uint8_t code,
-			   void *to, size_t len)
-{
-	struct dhcp_value v;
-
-	if (!dhcp_get(r, code, &v))
-		return true;
-	if (v.len != len)
-		return false;
-	memcpy(to, v.b, len);
-	return true;
-}
-
-/* Options, and where option 52 says so, file and sname */
-static bool dhcp_find_areas(struct dhcp_request *r, const uint8_t *options,
-			    size_t len)
-{
-	uint8_t overload = 0;
-
-	r->area[r->areas++] = cur_of(options, len);
-	if (!dhcp_area_ok(r->area[0]))
-		return false;
-	if (!dhcp_get_fixed(r, DHCP_OPT_OVERLOAD, &overload, 1) || overload > 3)
-		return false;
-	if (overload & 1)
-		r->area[r->areas++] = cur_of(r->h + DHCP_FILE, DHCP_FILE_LEN);
-	if (overload & 2)
-		r->area[r->areas++] = cur_of(r->h + DHCP_SNAME, DHCP_SNAME_LEN);
-	for (unsigned i = 1; i < r->areas; i++) {
-		if (!dhcp_area_ok(r->area[i]))
-			return false;
-	}
-	return true;
-}
-
-static bool dhcp_read_options(struct dhcp_request *r)
-{
-	uint8_t wanted[4] = { 0 }, server[4] = { 0 }, size[2] = { 0 };
-	struct dhcp_value v;
-
-	if (!dhcp_get_fixed(r, DHCP_OPT_TYPE, &r->type, 1) ||
-	    !dhcp_get_fixed(r, DHCP_OPT_REQUESTED, wanted, sizeof(wanted)) ||
-	    !dhcp_get_fixed(r, DHCP_OPT_SERVER, server, sizeof(server)) ||
-	    !dhcp_get_fixed(r, DHCP_OPT_MAX_SIZE, size, sizeof(size)))
-		return false;
-	r->wanted = addr_from_v4(wanted);
-	r->server = addr_from_v4(server);
-	r->max_size = get_be16(size);
-	if (r->type == DHCP_BOOTP && dhcp_get(r, DHCP_OPT_TYPE, &v))
-		return false;
-	r->rapid = dhcp_get(r, DHCP_OPT_RAPID, &v);
-	if (r->rapid && v.len)
-		return false;
-	dhcp_get(r, DHCP_OPT_PARAMETERS, &r->parameters);
-	dhcp_get(r, DHCP_OPT_CLIENT_ID, &r->client_id);
-	dhcp_get(r, DHCP_OPT_FQDN, &r->fqdn);
-	return true;
-}
-
-/* What must hold of the fixed part: a client on this link, on Ethernet */
-static bool dhcp_fixed_ok(const struct dhcp_request *r)
-{
-	const uint8_t *h = r->h;
-
-	if (h[DHCP_OP] != DHCP_BOOTREQUEST || h[DHCP_HTYPE] != ARPHRD_ETHER ||
-	    h[DHCP_HLEN] != 6 || h[DHCP_CHADDR] & 1)
-		return false;
-	if (get_be32(h + DHCP_GIADDR))
-		return false;
-	return addr_is_unspecified(&r->ciaddr) || addr_is_unicast(&r->ciaddr);
-}
-
-static bool dhcp_parse(struct dhcp_request *r, struct cur c)
-{
-	bool dhcp;
-
-	memset(r, 0, sizeof(*r));
-	r->type = DHCP_BOOTP;
-	r->h = cur_take(&c, DHCP_FIXED_LEN);
-	dhcp = cur_be32(&c) == DHCP_COOKIE;
-	if (!r->h || c.bad)
-		return false;
-	r->ciaddr = addr_from_v4(r->h + DHCP_CIADDR);
-	if (!dhcp_fixed_ok(r))
-		return false;
-	if (!dhcp)
-		return true;
-	return dhcp_find_areas(r, c.p, c.left) && dhcp_read_options(r);
 }
 
 /* --- writing --- */
@@ -544,7 +295,7 @@ static void dhcp_put_head(const struct dhcp_request *r, uint8_t type,
 	put_be32(lease, DHCP_LEASE_INFINITE);
 	dhcp_put(o, DHCP_OPT_LEASE, lease, sizeof(lease));
 	if (type == DHCP_ACK && r->type == DHCP_DISCOVER)
-		dhcp_put(o, DHCP_OPT_RAPID, NULL, 0);
+		dhcp_put(o, DHCP_OPT_RAPID, "", 0);
 }
 
 /* The fixed part of a reply (RFC 2131 4.3.1, table 3) and the cookie */
@@ -723,7 +474,7 @@ static bool dhcp_handle(const struct packet *p)
 	if (p->payload.len > sizeof(copy))
 		return drop(DROP_DHCP);
 	c = cur_of(copy, slice_copy(&p->payload, 0, copy, p->payload.len));
-	if (!dhcp_parse(&r, c) || !dhcp_handlers[r.type])
+	if (!dhcp_request_parse(&r, c) || !dhcp_handlers[r.type])
 		return drop(DROP_DHCP);
 	return dhcp_handlers[r.type](&r);
 }

@@ -29,6 +29,7 @@
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/stats.h"
+#include "serve/dhcpv6_request.h"
 #include "serve/dnsname.h"
 
 #define DHCPV6_CLIENT_PORT	546
@@ -42,43 +43,8 @@
 /** Chosen at once, without waiting for other servers (RFC 8415 18.2.1) */
 #define DHCPV6_PREFERENCE	255
 
-/** DUID: type and 1 to 128 bytes (RFC 8415 11.1) */
-#define DHCPV6_DUID_MIN		3
-#define DHCPV6_DUID_MAX		130
 #define DHCPV6_DUID_LL		3
 #define DHCPV6_DUID_LL_LEN	10
-
-/** RFC 8415 7.3 */
-enum dhcpv6_type {
-	DHCPV6_SOLICIT = 1,
-	DHCPV6_ADVERTISE = 2,
-	DHCPV6_REQUEST = 3,
-	DHCPV6_CONFIRM = 4,
-	DHCPV6_RENEW = 5,
-	DHCPV6_REBIND = 6,
-	DHCPV6_REPLY = 7,
-	DHCPV6_RELEASE = 8,
-	DHCPV6_DECLINE = 9,
-	DHCPV6_INFORMATION_REQUEST = 11,
-	DHCPV6_TYPES,
-};
-
-/** RFC 8415 21, 3646, 4704 */
-enum dhcpv6_code {
-	DHCPV6_OPT_CLIENT_ID = 1,
-	DHCPV6_OPT_SERVER_ID = 2,
-	DHCPV6_OPT_IA_NA = 3,
-	DHCPV6_OPT_IA_TA = 4,
-	DHCPV6_OPT_IA_ADDR = 5,
-	DHCPV6_OPT_ORO = 6,
-	DHCPV6_OPT_PREFERENCE = 7,
-	DHCPV6_OPT_STATUS = 13,
-	DHCPV6_OPT_RAPID = 14,
-	DHCPV6_OPT_DNS = 23,
-	DHCPV6_OPT_SEARCH = 24,
-	DHCPV6_OPT_IA_PD = 25,
-	DHCPV6_OPT_FQDN = 39,
-};
 
 /** RFC 8415 21.13 */
 enum dhcpv6_status {
@@ -94,60 +60,6 @@ enum dhcpv6_status {
 #define DHCPV6_FQDN_S		0x01
 #define DHCPV6_FQDN_O		0x02
 #define DHCPV6_FQDN_N		0x04
-
-/**
- * struct dhcpv6_option - an option as it stands in a message
- * @code:	enum dhcpv6_code
- * @value:	its bytes
- */
-struct dhcpv6_option {
-	uint16_t code;
-	struct cur value;
-};
-
-/**
- * struct dhcpv6_ia - an identity association of the client
- * @code:	DHCPV6_OPT_IA_NA, _IA_TA or _IA_PD
- * @iaid:	its identifier
- * @options:	options in it
- * @ours:	our address is among them
- * @other:	another address is
- */
-struct dhcpv6_ia {
-	uint16_t code;
-	uint32_t iaid;
-	struct cur options;
-	bool ours;
-	bool other;
-};
-
-/**
- * struct dhcpv6_request - a message from the guest, checked
- * @p:		packet
- * @head:	type and transaction identifier, 4 bytes
- * @options:	all of its options
- * @client_id:	option 1, .p NULL: none
- * @server_id:	option 2, .p NULL: none
- * @oro:	option 6, .p NULL: none
- * @fqdn:	option 39, .p NULL: none
- * @rapid:	option 14 is there
- * @ia:		an IA is there
- * @ours:	our address is in one of them
- * @other:	another address is
- */
-struct dhcpv6_request {
-	const struct packet *p;
-	const uint8_t *head;
-	struct cur options;
-	struct cur client_id;
-	struct cur server_id;
-	struct cur oro;
-	struct cur fqdn;
-	bool rapid;
-	bool ia;
-	bool ours;
-	bool other;
-};
 
 /**
  * struct dhcpv6_reply - a message to the guest, in the making
@@ -177,129 +89,6 @@ static const struct conf_family *dhcpv6_family(void)
 static bool dhcpv6_has_addr(void)
 {
 	return !addr_is_unspecified(&dhcpv6_family()->addr);
-}
-
-/* --- reading --- */
-
-/* The next option; false at the end, with c->bad set if it is cut off */
-static bool dhcpv6_next(struct cur *c, struct dhcpv6_option *o)
-{
-	const uint8_t *value;
-	uint16_t len;
-
-	if (!c->left)
-		return false;
-	o->code = cur_be16(c);
-	len = cur_be16(c);
-	value = cur_take(c, len);
-	c->bad |= !value;
-	o->value = cur_of(value, len);
-	return !c->bad;
-}
-
-/* An address in an IA: ours, or another */
-static bool dhcpv6_read_addr(struct dhcpv6_ia *ia, struct cur c)
-{
-	const uint8_t *raw = cur_take(&c, sizeof(struct addr));
-	struct dhcpv6_option o;
-	struct addr a;
-
-	cur_be32(&c);
-	cur_be32(&c);
-	if (!raw || c.bad)
-		return false;
-	while (dhcpv6_next(&c, &o))
-		;
-	a = addr_from_v6(raw);
-	if (dhcpv6_has_addr() && addr_equal(&a, &dhcpv6_family()->addr))
-		ia->ours = true;
-	else
-		ia->other = true;
-	return !c.bad;
-}
-
-static bool dhcpv6_is_ia(uint16_t code)
-{
-	return code == DHCPV6_OPT_IA_NA || code == DHCPV6_OPT_IA_TA ||
-	       code == DHCPV6_OPT_IA_PD;
-}
-
-/* An IA, checked with all that is in it; only IA_TA has no T1 and T2 */
-static bool dhcpv6_read_ia(struct dhcpv6_ia *ia, struct dhcpv6_option o)
-{
-	struct cur c;
-
-	*ia = (struct dhcpv6_ia){ .code = o.code };
-	ia->iaid = cur_be32(&o.value);
-	if (o.code != DHCPV6_OPT_IA_TA) {
-		cur_be32(&o.value);
-		cur_be32(&o.value);
-	}
-	ia->options = c = o.value;
-	while (dhcpv6_next(&c, &o)) {
-		if (o.code == DHCPV6_OPT_IA_ADDR &&
-		    !dhcpv6_read_addr(ia, o.value))
-			return false;
-	}
-	return !c.bad;
-}
-
-/* Keep an option that may be there once, of a length in a range */
-static bool dhcpv6_keep(struct cur *to, const struct cur *value, size_t min,
-			size_t max)
-{
-	if (to->p || value->left < min || value->left > max)
-		return false;
-	*to = *value;
-	return true;
-}
-
-static bool dhcpv6_read_option(struct dhcpv6_request *r,
-			       const struct dhcpv6_option *o)
-{
-	const struct cur *v = &o->value;
-	struct dhcpv6_ia ia;
-
-	switch (o->code) {
-	case DHCPV6_OPT_CLIENT_ID:
-		return dhcpv6_keep(&r->client_id, v, DHCPV6_DUID_MIN,
-				   DHCPV6_DUID_MAX);
-	case DHCPV6_OPT_SERVER_ID:
-		return dhcpv6_keep(&r->server_id, v, DHCPV6_DUID_MIN,
-				   DHCPV6_DUID_MAX);
-	case DHCPV6_OPT_ORO:
-		return !(v->left % 2) &&
-		       dhcpv6_keep(&r->oro, v, 0, DHCPV6_IN_MAX);
-	case DHCPV6_OPT_FQDN:
-		return dhcpv6_keep(&r->fqdn, v, 1, DHCPV6_IN_MAX);
-	case DHCPV6_OPT_RAPID:
-		r->rapid = true;
-		return !v->left;
-	default:
-		if (!dhcpv6_is_ia(o->code))
-			return true;
-		if (!dhcpv6_read_ia(&ia, *o))
-			return false;
-		r->ia = true;
-		r->ours |= ia.ours;
-		r->other |= ia.other;
-		return true;
-	}
-}
-
-static bool dhcpv6_parse(struct dhcpv6_request *r, struct cur c)
-{
-	struct dhcpv6_option o;
-
-	r->head = cur_take(&c, 4);
-	r->options = c;
-	if (!r->head)
-		return false;
-	while (dhcpv6_next(&c, &o)) {
-		if (!dhcpv6_read_option(r, &o))
-			return false;
-	}
-	return !c.bad;
 }
 
 /* --- writing --- */
@@ -398,8 +187,7 @@ static void dhcpv6_put_dns(const struct dhcpv6_request *r, struct out *o)
 	if (!dhcpv6_conf->dhcp_dns || !f->dns_count ||
 	    !dhcpv6_asked(r, DHCPV6_OPT_DNS))
 		return;
-	dhcpv6_put(o, DHCPV6_OPT_DNS, f->dns,
-		   f->dns_count * sizeof(f->dns[0]));
+	dhcpv6_put(o, DHCPV6_OPT_DNS, f->dns, f->dns_count * sizeof(f->dns[0]));
 }
 
 /* Whoever updates the DNS, it is not us (RFC 4704 4.1, 6) */
@@ -484,8 +272,9 @@ static void dhcpv6_each_ia(const struct dhcpv6_request *r,
 	struct dhcpv6_option o;
 	struct dhcpv6_ia ia;
 
-	while (dhcpv6_next(&c, &o)) {
-		if (dhcpv6_is_ia(o.code) && dhcpv6_read_ia(&ia, o))
+	while (dhcpv6_option_next(&c, &o)) {
+		if (dhcpv6_option_is_ia(o.code) &&
+		    dhcpv6_ia_read(&ia, o, &r->addr))
 			fn(&ia, reply);
 	}
 }
@@ -539,7 +328,7 @@ static void dhcpv6_ia_extend(const struct dhcpv6_ia *ia,
 	}
 	begin = dhcpv6_open_ia(o, ia, DHCPV6_INFINITE);
 	dhcpv6_put_addr(o, our->b, DHCPV6_INFINITE);
-	while (dhcpv6_next(&c, &opt)) {
+	while (dhcpv6_option_next(&c, &opt)) {
 		if (opt.code == DHCPV6_OPT_IA_ADDR &&
 		    memcmp(opt.value.p, our->b, sizeof(our->b)))
 			dhcpv6_put_addr(o, opt.value.p, 0);
@@ -596,8 +385,8 @@ static bool dhcpv6_handle_confirm(const struct dhcpv6_request *r,
 	if (!r->ours && !r->other)
 		return false;
 	dhcpv6_begin(r, reply, DHCPV6_REPLY);
-	dhcpv6_put_status(&reply->o, r->other ? DHCPV6_NOT_ON_LINK :
-						DHCPV6_SUCCESS);
+	dhcpv6_put_status(&reply->o,
+			  r->other ? DHCPV6_NOT_ON_LINK : DHCPV6_SUCCESS);
 	return true;
 }
 
@@ -649,20 +438,20 @@ struct dhcpv6_message {
 };
 
 static const struct dhcpv6_message dhcpv6_messages[DHCPV6_TYPES] = {
-	[DHCPV6_SOLICIT] = { DHCPV6_MUST, DHCPV6_MUST_NOT, DHCPV6_MAY,
-			     false, dhcpv6_handle_solicit },
-	[DHCPV6_REQUEST] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY,
-			     true, dhcpv6_handle_request },
-	[DHCPV6_CONFIRM] = { DHCPV6_MUST, DHCPV6_MUST_NOT, DHCPV6_MAY,
-			     false, dhcpv6_handle_confirm },
-	[DHCPV6_RENEW] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY,
-			   true, dhcpv6_handle_extend },
-	[DHCPV6_REBIND] = { DHCPV6_MUST, DHCPV6_MUST_NOT, DHCPV6_MAY,
-			    false, dhcpv6_handle_extend },
-	[DHCPV6_RELEASE] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY,
-			     true, dhcpv6_handle_release },
-	[DHCPV6_DECLINE] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY,
-			     true, dhcpv6_handle_decline },
+	[DHCPV6_SOLICIT] = { DHCPV6_MUST, DHCPV6_MUST_NOT, DHCPV6_MAY, false,
+			     dhcpv6_handle_solicit },
+	[DHCPV6_REQUEST] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY, true,
+			     dhcpv6_handle_request },
+	[DHCPV6_CONFIRM] = { DHCPV6_MUST, DHCPV6_MUST_NOT, DHCPV6_MAY, false,
+			     dhcpv6_handle_confirm },
+	[DHCPV6_RENEW] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY, true,
+			   dhcpv6_handle_extend },
+	[DHCPV6_REBIND] = { DHCPV6_MUST, DHCPV6_MUST_NOT, DHCPV6_MAY, false,
+			    dhcpv6_handle_extend },
+	[DHCPV6_RELEASE] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY, true,
+			     dhcpv6_handle_release },
+	[DHCPV6_DECLINE] = { DHCPV6_MUST, DHCPV6_MUST, DHCPV6_MAY, true,
+			     dhcpv6_handle_decline },
 	[DHCPV6_INFORMATION_REQUEST] = { DHCPV6_MAY, DHCPV6_MAY,
 					 DHCPV6_MUST_NOT, false,
 					 dhcpv6_handle_information },
@@ -713,7 +502,7 @@ static bool dhcpv6_answer(const struct dhcpv6_request *r)
 static bool dhcpv6_handle(const struct packet *p)
 {
 	static uint8_t copy[DHCPV6_IN_MAX];
-	struct dhcpv6_request r = { .p = p };
+	struct dhcpv6_request r = { .p = p, .addr = dhcpv6_family()->addr };
 	size_t len;
 
 	if (dhcpv6_conf->no_dhcpv6 || !dhcpv6_family()->on)
@@ -721,7 +510,7 @@ static bool dhcpv6_handle(const struct packet *p)
 	if (p->payload.len > sizeof(copy) || !addr_is_link_local6(&p->src))
 		return drop(DROP_DHCPV6);
 	len = slice_copy(&p->payload, 0, copy, p->payload.len);
-	if (!dhcpv6_parse(&r, cur_of(copy, len)))
+	if (!dhcpv6_request_parse(&r, cur_of(copy, len)))
 		return drop(DROP_DHCPV6);
 	return dhcpv6_answer(&r);
 }
@@ -750,7 +539,8 @@ void dhcpv6_init(const struct conf *c)
  */
 bool dhcpv6_input(const struct packet *p)
 {
-	static const struct addr servers = { /* ff02::1:2 (RFC 8415 7.1) */
+	/* ff02::1:2 (RFC 8415 7.1) */
+	static const struct addr servers = {
 		{ [0] = 0xff, [1] = 0x02, [13] = 0x01, [15] = 0x02 }
 	};
 

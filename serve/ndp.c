@@ -253,8 +253,7 @@ static bool ndp_is_ours(const struct addr *a)
 
 static bool ndp_is_guests(const struct addr *a)
 {
-	return addr_equal(a, &ndp_conf->family[CONF_V6].addr) ||
-	       guest_holds(a);
+	return addr_equal(a, &ndp_conf->family[CONF_V6].addr) || guest_holds(a);
 }
 
 /* RFC 4861 7.2.4 */
@@ -282,9 +281,8 @@ static bool ndp_send_na(const struct packet *to, const struct addr *target)
 static bool ndp_is_solicited_node(const struct addr *group,
 				  const struct addr *a)
 {
-	struct addr want = {
-		{ 0xff, 0x02, [11] = 0x01, 0xff, a->b[13], a->b[14], a->b[15] }
-	};
+	struct addr want = { { 0xff, 0x02, [11] = 0x01, 0xff, a->b[13],
+			       a->b[14], a->b[15] } };
 
 	return addr_equal(group, &want);
 }
