@@ -504,14 +504,15 @@ TEST(search_switched_off)
 	CHECK(ask() && !has(119));
 }
 
-static void search_long(int n)
+/** @n names, each of @wire bytes */
+static void search_long(int n, size_t wire)
 {
 	char name[CONF_NAME_MAX];
 
 	for (int i = 0; i < n; i++) {
 		memset(name, 'a' + i, sizeof(name));
 		name[49] = '.';
-		name[98] = 0;
+		name[wire - 2] = 0;
 		test_search(name);
 	}
 	dhcp_init(&test_conf);
@@ -524,7 +525,7 @@ TEST(search_split)
 
 	/* 100 bytes each, in pieces of 255 (RFC 3396) */
 	dhcp_setup();
-	search_long(6);
+	search_long(6, 100);
 	begin(DISCOVER);
 	put(57, "\5\xdc", 2);
 	CHECK(ask());
@@ -541,7 +542,7 @@ TEST(search_cut_between_names)
 
 	/* 548 bytes without option 57: two names of 100 bytes, not a third */
 	dhcp_setup();
-	search_long(6);
+	search_long(6, 100);
 	begin(DISCOVER);
 	CHECK(ask());
 	v = option(119, &len);
@@ -549,12 +550,30 @@ TEST(search_cut_between_names)
 	CHECK(reply_len <= 548);
 }
 
+TEST(search_fits_exactly)
+{
+	size_t len;
+
+	/* 281 bytes come before, the end after: five names are 510 bytes in
+	 * two pieces, which are 514
+	 */
+	dhcp_setup();
+	search_long(6, 102);
+	begin(DISCOVER);
+	put(57, "\3\x38", 2); /* 28 + 281 + 514 + 1 */
+	CHECK(ask() && option(119, &len) && len == 510);
+	CHECK_EQ(reply_len, 796);
+	begin(DISCOVER);
+	put(57, "\3\x37", 2);
+	CHECK(ask() && option(119, &len) && len == 408);
+}
+
 TEST(max_size)
 {
 	size_t len;
 
 	dhcp_setup();
-	search_long(20);
+	search_long(20, 100);
 	begin(DISCOVER);
 	put(57, "\2\x58", 2);
 	CHECK(ask() && reply_len <= 600 - 28 && reply_len > 600 - 28 - 100);

@@ -100,6 +100,23 @@ TEST(list_compressed)
 	CHECK(list_is(want, sizeof(want)));
 }
 
+TEST(list_compressed_past_pointer)
+{
+	static const char want[] = "\3net\0" "\1b\3org\0" "\1a\xc0\x05"
+				   "\1c\xc0\x0c";
+
+	/* c.a.b.org is found by following a.b.org's own pointer */
+	test_setup();
+	test_search("net");
+	test_search("b.org");
+	test_search("a.b.org");
+	test_search("c.a.b.org");
+	dnsname_list_build(&list, &test_conf, true);
+	CHECK_EQ(list.count, 4);
+	list.bytes[list.end[3]] = 0;
+	CHECK(!memcmp(list.bytes, want, sizeof(want)));
+}
+
 TEST(list_skips_invalid)
 {
 	test_setup();
