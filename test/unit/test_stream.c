@@ -117,7 +117,7 @@ static void setup_pair(void)
 
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv));
 	peer = sv[1];
-	setup(-1, sv[0], true);
+	setup(-1, sv[0], false);
 	CHECK_EQ(ups, 1);
 }
 
@@ -436,6 +436,25 @@ TEST(out_blocked_is_quiet)
 	teardown();
 }
 
+/* What waits goes out when the guest reads, with nothing else to wake us */
+TEST(out_blocked_wakes_up)
+{
+	setup_pair();
+	CHECK(!set_sndbuf(1));
+	CHECK_EQ(out(100, 54, 1446, 0), 100);
+	link_flush();
+	CHECK_EQ(turn(), 0);
+	for (int i = 0; i < 1000; i++) {
+		peer_read(sizeof(got) - got_len);
+		if (got_len == wire_len)
+			break;
+		CHECK_EQ(turn(), 1);
+	}
+	wire_check();
+	CHECK_EQ(writables, 0);
+	teardown();
+}
+
 /* Cut short only by our own arena: room again at once, and told so */
 TEST(out_loan_larger_than_the_arena)
 {
@@ -456,7 +475,7 @@ TEST(out_many_gaps)
 	setup_pair();
 	CHECK(!set_sndbuf(1));
 	for (int i = 0; i < 3000; i++) {
-		out(2, 14, 32, 7);
+		out(4, 14, 32, 7);
 		if (i % 16 == 15)
 			peer_read(5000);
 		turn();
@@ -494,6 +513,18 @@ TEST(out_to_a_guest_that_left)
 	link_flush();
 	CHECK_EQ(out(3, 54, 100, 0), 0);
 	CHECK_EQ(downs, 0);
+	turns();
+	CHECK_EQ(downs, 1);
+	CHECK_EQ(stops, 1);
+	teardown();
+}
+
+TEST(out_to_a_guest_that_does_not_listen)
+{
+	setup_pair();
+	CHECK(!shutdown(peer, SHUT_RD));
+	CHECK_EQ(out(3, 54, 100, 0), 3);
+	link_flush();
 	turns();
 	CHECK_EQ(downs, 1);
 	CHECK_EQ(stops, 1);
@@ -595,26 +626,44 @@ TEST(second_client_is_closed)
 	cleanup();
 }
 
-/* Both happen between two turns: the second is the next client */
-TEST(next_client_before_we_saw_the_end)
+/* Both happen between two turns: the second is the next client, once all that
+ * the first had to say was read
+ */
+static void next_client(bool connects_first)
 {
-	int a, b;
+	int a, size = 4 * 1024 * 1024;
 
 	make_path();
 	setup(listen_at(path), -1, false);
 	a = client_connect();
+	CHECK(!setsockopt(a, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
 	turns();
-	wire_frame(60);
-	CHECK_EQ(write(a, wire, wire_len), wire_len);
+	do {
+		wire_frame(50000);
+	} while (wire_len < 3000000 &&
+		 write(a, wire + wire_len - 50004, 50004) == 50004);
+	if (connects_first)
+		peer = client_connect();
 	close(a);
-	peer = b = client_connect();
+	if (!connects_first)
+		peer = client_connect();
 	turns();
-	wire_check();
+	CHECK_EQ(got_frames, wire_len / 50004 - 1);
 	CHECK_EQ(downs, 1);
 	CHECK_EQ(ups, 2);
-	CHECK(!is_closed(b));
+	CHECK(!is_closed(peer));
 	teardown();
 	cleanup();
+}
+
+TEST(next_client_before_we_saw_the_end)
+{
+	next_client(false);
+}
+
+TEST(next_client_just_before_the_end)
+{
+	next_client(true);
 }
 
 TEST(one_off)
