@@ -246,8 +246,6 @@ static bool frag_length_agrees(struct frag_slot *s, const struct packet *p)
 
 	if (s->complete_len && end > s->complete_len)
 		return false;
-	if (!p->more && s->complete_len && end != s->complete_len)
-		return false;
 	if (!p->more && s->seen_len > end)
 		return false;
 	if (!p->more)

@@ -169,17 +169,21 @@ TEST(largest)
 TEST(oversized)
 {
 	setup();
-	make(true, 100);
-	craft_fragment(&whole, &piece, 48, 52, 1);
-	put_be16(piece.b + 20, 8189);
-	craft_sum4(&piece);
-	CHECK(!feed());
-	CHECK_EQ(drops[DROP_FRAGMENT], 1);
-	make(false, 100);
-	craft_fragment(&whole, &piece, 48, 52, 1);
-	put_be16(piece.b + 56, 65528);
-	CHECK(!feed());
-	CHECK_EQ(drops[DROP_FRAGMENT], 2);
+	for (size_t last = 3; last <= 4; last++) {
+		make(true, 96 + last);
+		craft_fragment(&whole, &piece, 96, last, (uint32_t)last);
+		put_be16(piece.b + 20, 8189);
+		craft_sum4(&piece);
+		CHECK(!feed());
+		CHECK_EQ(drops[DROP_FRAGMENT], last - 3);
+	}
+	make(false, 104);
+	for (size_t last = 7; last <= 8; last++) {
+		craft_fragment(&whole, &piece, 96, last, (uint32_t)last);
+		put_be16(piece.b + 56, 65528);
+		CHECK(!feed());
+		CHECK_EQ(drops[DROP_FRAGMENT], last - 6);
+	}
 }
 
 TEST(two_at_a_time)
@@ -198,6 +202,27 @@ TEST(two_at_a_time)
 	craft_end(&whole);
 	CHECK(!give(104, 96, 7));
 	whole = other;
+	CHECK(give(104, 96, 7));
+	check_result();
+}
+
+/* RFC 791: the protocol tells datagrams of one identification apart */
+TEST(protocols_apart)
+{
+	static struct craft udp;
+
+	setup();
+	make(true, 200);
+	udp = whole;
+	CHECK(!give(0, 104, 7));
+	craft_ip(&whole, "192.0.2.9", "198.51.100.7");
+	craft_icmp(&whole, 8, 192);
+	craft_end(&whole);
+	CHECK(!give(104, 96, 7));
+	CHECK(give(0, 104, 7));
+	CHECK_EQ(result.proto, IPPROTO_ICMP);
+	frag_release(&result);
+	whole = udp;
 	CHECK(give(104, 96, 7));
 	check_result();
 }
@@ -251,9 +276,9 @@ TEST(contradicting_ends)
 		shorter = whole;
 		shorter.len = shorter.l4 + 2000;
 		if (i == 0)
-			CHECK(!give(1600, 1400, 1));
+			CHECK(!give(2400, 600, 1));
 		else if (i == 1)
-			CHECK(!give(1600, 800, 1));
+			CHECK(!give(2400, 400, 1));
 		craft_fragment(&shorter, &piece, 800, 1200, 1);
 		CHECK(!feed());
 		if (i == 2) {
