@@ -403,6 +403,8 @@ static struct flow *icmp_flow_open(const struct packet *p,
 	rc = icmp_flow_start(f, now);
 	if (!rc)
 		return f;
+	if (rc == -EACCES)
+		icmp_warn_forbidden();
 	icmp_refused(f, p, rc);
 	flow_end(f);
 	return NULL;
@@ -422,8 +424,6 @@ static void icmp_refused(struct flow *f, const struct packet *p, int rc)
 	struct icmp_error e = { .host_errno = -rc };
 	uint8_t quote[ICMP6_QUOTE];
 
-	if (rc == -EACCES)
-		icmp_warn_forbidden();
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH) {
 		icmp_put_header(quote, p);
 		icmp_tell(f, &e, quote, ICMP_HLEN +

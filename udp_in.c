@@ -95,7 +95,6 @@ static bool udp_in_same_options(const struct packet *a, const struct packet *b)
 /* Adds a datagram; false: the batch is full */
 static bool udp_in_add(const struct slice *data)
 {
-	struct msghdr *m = &batch.msg[batch.count].msg_hdr;
 	struct iovec *iov = batch.iov + batch.iov_count;
 	unsigned n;
 
@@ -104,9 +103,8 @@ static bool udp_in_add(const struct slice *data)
 	n = slice_gather(data, iov, UDP_IN_IOV - batch.iov_count);
 	if (iov_total(iov, n) < data->len)
 		return false;
-	memset(m, 0, sizeof(*m));
-	m->msg_iov = iov;
-	m->msg_iovlen = n;
+	batch.msg[batch.count].msg_hdr = (struct msghdr){ .msg_iov = iov,
+							  .msg_iovlen = n };
 	batch.data[batch.count++] = *data;
 	batch.iov_count += n;
 	return true;

@@ -98,7 +98,7 @@ static size_t udp_out_most(const struct flow_side *guest)
 bool udp_out_has_room(const struct flow_side *guest)
 {
 	unsigned n = link_reserve(batch.loan, 1, udp_out_hlen(guest),
-				  UDP_OUT_EXPECT_MIN);
+				  udp_out_most(guest));
 
 	link_commit(batch.loan, 0);
 	return n;

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * hostns: a host of the test's own, see hostns.h
+ */
+#include "test/unit/hostns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ipv6.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/addr.h"
+
+static int hostns_ioctl(int family, unsigned long request, void *arg)
+{
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = ioctl(fd, request, arg) ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+/* Writes a file; says so if it cannot */
+bool hostns_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+
+	if (n < 0)
+		perror(path);
+	if (fd >= 0)
+		close(fd);
+	return n >= 0;
+}
+
+static bool hostns_map(const char *path, unsigned id)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "0 %u 1", id);
+	return hostns_write(path, text);
+}
+
+/* Goes there, for the life of the process */
+bool hostns_enter(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	unsigned uid = getuid(), gid = getgid();
+
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
+		perror("unshare");
+		return false;
+	}
+	return hostns_write("/proc/self/setgroups", "deny") &&
+	       hostns_map("/proc/self/uid_map", uid) &&
+	       hostns_map("/proc/self/gid_map", gid) &&
+	       !hostns_ioctl(AF_INET, SIOCSIFFLAGS, &ifr);
+}
+
+/* Gives lo another address */
+bool hostns_address(const char *text)
+{
+	static unsigned alias;
+	struct ifreq ifr = { 0 };
+	struct in6_ifreq ifr6 = { .ifr6_prefixlen = 128 };
+	struct addr a;
+	union sockaddr_any sa;
+
+	if (!addr_parse(text, &a))
+		return false;
+	ifr6.ifr6_ifindex = (int)if_nametoindex("lo");
+	ifr6.ifr6_addr = addr_to_v6(&a);
+	if (!addr_is_v4(&a))
+		return !hostns_ioctl(AF_INET6, SIOCSIFADDR, &ifr6);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lo:%u", alias++);
+	addr_to_sockaddr(&(struct endpoint){ .addr = a }, &sa);
+	memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
+	if (hostns_ioctl(AF_INET, SIOCSIFADDR, &ifr))
+		return false;
+	sa.sin.sin_addr.s_addr = 0xffffffff;
+	memcpy(&ifr.ifr_netmask, &sa.sin, sizeof(sa.sin));
+	return !hostns_ioctl(AF_INET, SIOCSIFNETMASK, &ifr);
+}
+
+/* Sets lo's MTU */
+bool hostns_mtu(unsigned mtu)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_mtu = (int)mtu };
+
+	return !hostns_ioctl(AF_INET, SIOCSIFMTU, &ifr);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hostns: a host of the test's own: a user and network namespace with lo up,
+ * where the test is root, so that it may set addresses, MTU and sysctls
+ */
+#ifndef HOSTNS_H
+#define HOSTNS_H
+
+#include <stdbool.h>
+
+bool hostns_enter(void);
+bool hostns_address(const char *text);
+bool hostns_mtu(unsigned mtu);
+bool hostns_write(const char *path, const char *text);
+
+#endif /* HOSTNS_H */
