@@ -62,12 +62,14 @@ def test_duplicates_with_data_do_not(pair):
     c.none(AT_ONCE, lambda t: t.data)
 
 
-def test_window_updates_do_not(pair):
+@pytest.mark.parametrize("step", [1, -1], ids=["grow", "shrink"])
+def test_window_updates_do_not(pair, step):
     """Another window: no duplicate ACK (RFC 5681 2 e)."""
     c, s = pair
+    c.win = 30000
     in_flight(c, s)
     for i in range(6):
-        c.ack(win=c.win - 1 - i)
+        c.ack(win=c.win + (i + 1) * step)
     c.none(AT_ONCE, lambda t: t.data)
 
 
