@@ -87,11 +87,9 @@ def results(line):
 
 
 def cpu_seconds(pid, tid=None):
-    """User and system time of a process, or of one of its threads."""
-    path = f"/proc/{pid}/task/{tid}/stat" if tid else f"/proc/{pid}/stat"
-    with open(path) as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time of a process of one thread, or of a thread."""
+    with open(f"/proc/{pid}/task/{tid or pid}/schedstat") as f:
+        return int(f.read().split()[0]) / 1e9
 
 
 def status(pid):
@@ -123,6 +121,10 @@ class Net:
         self.configure(self.remote, GATEWAY4, GATEWAY6)
         for address in REMOTE4 + "/32", REMOTE6 + "/128":
             run("ip", "-n", self.remote, "addr", "add", address, "dev", "lo")
+        # A datagram's answer must leave from the address it came to
+        for net, src in ("192.0.2.0/24", REMOTE4), ("2001:db8:1::/64", REMOTE6):
+            run("ip", "-n", self.remote, "route", "replace", net, "dev",
+                "eth0", "src", src)
         for family, gw in ("-4", GATEWAY4), ("-6", GATEWAY6):
             run("ip", family, "-n", self.host, "route", "add", "default",
                 "via", gw, "dev", "eth0")
@@ -205,12 +207,25 @@ class Daemon:
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.pid = self.proc.pid
         try:
-            wait_for(lambda: os.path.exists(self.socket) or
-                     self.proc.poll() is not None, 10)
-        finally:
-            if self.proc.poll() is not None or \
-                    not os.path.exists(self.socket):
-                raise RuntimeError("passt did not start:\n" + self.output())
+            wait_for(lambda: self.listening() or not self.alive())
+            if not self.alive():
+                raise RuntimeError("passt ended at once:\n" + self.output())
+        except TimeoutError:
+            text = self.output()
+            self.close()
+            raise TimeoutError("passt does not listen:\n" + text) from None
+        except Exception:
+            self.close()
+            raise
+
+    def listening(self):
+        """Whether the socket takes connections (flag __SO_ACCEPTCON)."""
+        try:
+            with open(f"/proc/{self.pid}/net/unix") as f:
+                return any(line.split()[3] == "00010000" and
+                           line.rstrip().endswith(self.socket) for line in f)
+        except OSError:
+            return False
 
     def output(self):
         self.log.flush()
@@ -282,12 +297,16 @@ class Guest:
     """A virtual machine with the test image.
 
     netdev is QEMU's -netdev argument without the id, for a daemon's socket
-    see stream(). Network configuration is up to the caller: net_up().
+    see stream(), or a list of them, for eth0, eth1, ... Network configuration is up to the caller: net_up().
     """
 
-    def __init__(self, netdev, smp=2, memory="512M", mac="52:54:00:12:34:56",
-                 prefix=()):
+    def __init__(self, netdev, smp=2, memory="512M", prefix=()):
         image()
+        nics = []
+        for i, n in enumerate([netdev] if isinstance(netdev, str) else netdev):
+            nics += ["-netdev", f"{n},id=n{i}", "-device",
+                     f"virtio-net-pci,netdev=n{i},romfile=,"
+                     f"mac=52:54:00:12:34:{0x56 + i:02x}"]
         self.dir = tempfile.mkdtemp(prefix="passt-vm-")
         self.commands, self.number, self.boots = {}, 0, 0
         self.lock, self.hello = threading.Lock(), threading.Event()
@@ -306,9 +325,7 @@ class Guest:
             "-chardev",
             f"socket,id=agent,path={self.dir}/agent,server=on,wait=off",
             "-device", "virtio-serial-pci",
-            "-device", "virtserialport,chardev=agent",
-            "-netdev", f"{netdev},id=n",
-            "-device", f"virtio-net-pci,netdev=n,mac={mac},romfile="],
+            "-device", "virtserialport,chardev=agent", *nics],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
         try:
