@@ -378,6 +378,7 @@ class Guest:
                 if kind == b"h":
                     self.forget()
                     self.boots += 1
+                    self.booted_in = time.monotonic() - self.started
                     self.hello.set()
                 elif number in self.commands:
                     self.commands[number].queue.put((kind, body))
@@ -396,11 +397,11 @@ class Guest:
                                           kind) + body)
 
     def booted(self, timeout=60):
-        """Wait for the agent; return the seconds since the start."""
+        """Wait for the agent; return the seconds that booting took."""
         if not self.hello.wait(timeout):
             with open(self.console, errors="replace") as f:
                 raise TimeoutError("guest did not boot:\n" + f.read()[-4000:])
-        return time.monotonic() - self.started
+        return self.booted_in
 
     def start(self, command):
         """Start a shell command in the guest."""
