@@ -30,13 +30,11 @@
 #include "tcp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "flow.h"
+#include "host/sysctl.h"
 #include "lib/log.h"
 #include "lib/stats.h"
 #include "tcp_conn.h"
@@ -48,6 +46,7 @@
 #define TCP_SWEEP_FLOWS		1024
 #define TCP_SWEEP_PAUSE		(1 * USEC_PER_MSEC)
 
+#define TCP_SYSCTL		"/proc/sys/net/ipv4/tcp_"
 /* Linux defaults of the sysctls, tcp(7), where /proc does not tell */
 #define TCP_RETRIES2		15
 #define TCP_SYN_RETRIES		6
@@ -285,20 +284,6 @@ void tcp_link_writable(usec_t now)
 	}
 }
 
-/* A number in /proc/sys/net/ipv4, or what Linux has by default */
-static unsigned tcp_sysctl(const char *path, unsigned otherwise)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char text[16] = { 0 };
-	ssize_t n;
-
-	if (fd < 0)
-		return otherwise;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	return n > 0 ? (unsigned)strtoul(text, NULL, 10) : otherwise;
-}
-
 /**
  * tcp_init() - Get ready for connections, listen on forwarded ports
  * @c:		configuration, kept
@@ -310,10 +295,9 @@ int tcp_init(const struct conf *c, usec_t now)
 	tcp_conn_init(&(struct tcp_handlers){ .host = tcp_conn_host,
 					      .timer = tcp_conn_timer });
 	tcp_out_init(&(struct tcp_limits){
-		.retries = tcp_sysctl("/proc/sys/net/ipv4/tcp_retries2",
-				      TCP_RETRIES2),
-		.syn_retries = tcp_sysctl("/proc/sys/net/ipv4/tcp_syn_retries",
-					  TCP_SYN_RETRIES) });
+		.retries = sysctl_number(TCP_SYSCTL "retries2", TCP_RETRIES2),
+		.syn_retries = sysctl_number(TCP_SYSCTL "syn_retries",
+					     TCP_SYN_RETRIES) });
 	flow_register(FLOW_TCP, &tcp_flow_ops);
 	if (c->no_tcp)
 		return 0;
