@@ -11,7 +11,7 @@ struct memlink_slot {
 	uint8_t data[MEMLINK_FRAME_MAX];
 	size_t len;
 	uint16_t gso_size;
-	struct iovec iov;
+	struct iovec iov[LINK_LOAN_IOV];
 };
 
 static struct memlink_slot memlink_out[MEMLINK_FRAMES];
@@ -20,9 +20,24 @@ static unsigned memlink_out_count;
 static unsigned memlink_in_count;
 static unsigned memlink_in_next;
 static unsigned memlink_room;
+static size_t memlink_buffer;
 static unsigned memlink_lent;
 static size_t memlink_hlen;
 static struct link_caps memlink_link_caps;
+
+/* Describe memory as buffers of the size that the test wants */
+static unsigned memlink_cut(struct memlink_slot *s, uint8_t *p, size_t len)
+{
+	unsigned cnt = 0;
+
+	while (cnt + 1 < LINK_LOAN_IOV && len > memlink_buffer) {
+		s->iov[cnt++] = (struct iovec){ p, memlink_buffer };
+		p += memlink_buffer;
+		len -= memlink_buffer;
+	}
+	s->iov[cnt++] = (struct iovec){ p, len };
+	return cnt;
+}
 
 static unsigned memlink_receive(struct frame *frames, unsigned max)
 {
@@ -31,9 +46,11 @@ static unsigned memlink_receive(struct frame *frames, unsigned max)
 	while (n < max && memlink_in_next < memlink_in_count) {
 		struct memlink_slot *s = &memlink_in[memlink_in_next++];
 
-		s->iov = (struct iovec){ s->data, s->len };
-		frames[n++] = (struct frame){ .iov = &s->iov, .cnt = 1,
-					      .len = s->len };
+		frames[n++] = (struct frame){
+			.iov = s->iov,
+			.cnt = memlink_cut(s, s->data, s->len),
+			.len = s->len,
+		};
 	}
 	return n;
 }
@@ -54,9 +71,11 @@ static unsigned memlink_reserve(struct loan *loans, unsigned n, size_t hlen,
 	for (i = 0; i < n && memlink_out_count + i < memlink_room; i++) {
 		struct memlink_slot *s = &memlink_out[memlink_out_count + i];
 
-		s->iov = (struct iovec){ s->data + hlen, room };
-		loans[i] = (struct loan){ .hdr = s->data, .iov = &s->iov,
-					  .cnt = 1 };
+		loans[i] = (struct loan){
+			.hdr = s->data,
+			.iov = s->iov,
+			.cnt = memlink_cut(s, s->data + hlen, room),
+		};
 	}
 	memlink_lent = i;
 	memlink_hlen = hlen;
@@ -100,12 +119,18 @@ void memlink_init(const struct link_events *ev)
 	memlink_in_count = memlink_in_next = 0;
 	memlink_link_caps = (struct link_caps){ .max_frame = 65535 + 14 };
 	memlink_room = MEMLINK_FRAMES;
+	memlink_buffer = MEMLINK_FRAME_MAX;
 	link_init(&memlink_ops, ev);
 }
 
 void memlink_set_room(unsigned frames)
 {
 	memlink_room = frames;
+}
+
+void memlink_set_buffer(size_t bytes)
+{
+	memlink_buffer = bytes;
 }
 
 struct link_caps *memlink_caps(void)

@@ -3,7 +3,8 @@
  * memlink: a link in memory, for unit tests and fuzz targets
  *
  * What the code under test commits is kept, in order, to be looked at; what
- * the test queues is received. Room and capabilities are the test's to set.
+ * the test queues is received. Room, capabilities and the size of the buffers
+ * that frames lie in are the test's to set.
  */
 #ifndef MEMLINK_H
 #define MEMLINK_H
@@ -15,6 +16,7 @@
 
 void memlink_init(const struct link_events *ev);
 void memlink_set_room(unsigned frames);
+void memlink_set_buffer(size_t bytes);
 struct link_caps *memlink_caps(void);
 void memlink_queue(const void *frame, size_t len);
 unsigned memlink_sent(void);
