@@ -108,13 +108,12 @@ static void tap_append(struct tap_run *r, struct packet *p)
 	r->tail = p;
 }
 
-/* A packet joins the run of its flow, or begins one */
+/* A packet, its @next NULL, joins the run of its flow, or begins one */
 static void tap_sort(struct packet *p)
 {
 	struct tap_run *last = tap_runs + tap_run_count;
 	unsigned i;
 
-	p->next = NULL;
 	if (!tap_has_flow(p)) {
 		tap_new_run(p);
 		return;

@@ -425,7 +425,8 @@ static size_t packet_copy_headers(const struct frame *f, struct packet *p)
  * @p:		where to store the view; of ARP only @l3_off, @ethertype, the
  *		MACs and @payload (the whole ARP packet) mean something
  *
- * Multicast and broadcast destinations pass. Trailing padding is cut off.
+ * Multicast and broadcast destinations pass. Trailing padding is cut off. @next
+ * is NULL.
  *
  * Return: true if all is well; false: dropped, and counted once
  */

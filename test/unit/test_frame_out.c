@@ -153,6 +153,7 @@ TEST(fragments)
 		}
 	}
 	round_trip(true, 576, 65507, 70000);
+	round_trip(true, 1500, 3000, 3);
 }
 
 TEST(fragments_have_identifications_of_their_own)
@@ -285,6 +286,9 @@ TEST(partial_checksum)
 
 	setup(1500);
 	memlink_caps()->csum = true;
+	CHECK(send_udp(true, 100));
+	CHECK(!parse(0));
+	memlink_clear();
 	finish(true, true, 1001);
 	CHECK(!parse(0));
 	CHECK_EQ(drop_last, DROP_L4_CSUM);

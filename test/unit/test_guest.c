@@ -31,6 +31,13 @@ static bool goes_to(int family, bool link_local, const char *text)
 	return guest_addr(family, link_local, &b) && addr_equal(&a, &b);
 }
 
+static bool no_link_local(void)
+{
+	struct addr a;
+
+	return !guest_addr(AF_INET6, true, &a);
+}
+
 static bool holds(const char *text)
 {
 	struct addr a = craft_addr(text);
@@ -44,6 +51,7 @@ TEST(configured_until_seen)
 	CHECK(goes_to(AF_INET, false, "192.0.2.9"));
 	CHECK(goes_to(AF_INET, true, "192.0.2.9"));
 	CHECK(goes_to(AF_INET6, false, "2001:db8::9"));
+	CHECK(no_link_local());
 	CHECK(holds("192.0.2.9") && holds("2001:db8::9"));
 	CHECK(!holds("192.0.2.8") && !holds("0.0.0.0") && !holds("::"));
 	learn("192.0.2.20");
@@ -86,11 +94,15 @@ TEST(nobodys_addresses_are_not_learned)
 	CHECK(!guest_addr(AF_INET, false, &a));
 	CHECK(!guest_addr(AF_INET6, false, &a));
 	CHECK(!guest_addr(AF_INET6, true, &a));
+	learn("192.0.2.1");
+	learn("0.0.0.0");
+	CHECK(goes_to(AF_INET, false, "192.0.2.1"));
 }
 
 TEST(last_few_are_held)
 {
 	setup("0.0.0.0", "::");
+	learn("2001:db8::1");
 	learn("192.0.2.1");
 	learn("192.0.2.2");
 	learn("192.0.2.3");
@@ -105,6 +117,7 @@ TEST(last_few_are_held)
 	learn("192.0.2.3");
 	CHECK(goes_to(AF_INET, false, "192.0.2.3"));
 	CHECK(holds("192.0.2.5") && holds("192.0.2.1") && holds("192.0.2.4"));
+	CHECK(goes_to(AF_INET6, false, "2001:db8::1"));
 }
 
 static bool mac_to(const char *dst, const char *mac)
