@@ -151,11 +151,10 @@ int fwd_listen(uint8_t proto, fwd_listen_fn fn)
 	return last;
 }
 
-static int fwd_set_on(int fd, int level, int option)
+static int fwd_set(int fd, int level, int option, int value)
 {
-	const int on = 1;
-
-	return setsockopt(fd, level, option, &on, sizeof(on)) ? -errno : 0;
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno :
+								      0;
 }
 
 static int fwd_set_device(int fd, const char *ifname)
@@ -171,8 +170,8 @@ static int fwd_set_freebind(int fd, const struct addr *a)
 	if (!fwd_conf->freebind || addr_is_unspecified(a))
 		return 0;
 	if (addr_is_v4(a))
-		return fwd_set_on(fd, IPPROTO_IP, IP_FREEBIND);
-	return fwd_set_on(fd, IPPROTO_IPV6, IPV6_FREEBIND);
+		return fwd_set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	return fwd_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 }
 
 static int fwd_bind(int fd, const struct endpoint *e)
@@ -216,10 +215,10 @@ static int fwd_listen_setup(int fd, const struct port_rule *r,
 	int only = !any6 || !fwd_conf->family[CONF_V4].on;
 	int rc;
 
-	if (!addr_is_v4(&e->addr) &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)))
-		return -errno;
-	rc = fwd_set_device(fd, r->ifname);
+	rc = addr_is_v4(&e->addr) ? 0 :
+	     fwd_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, only);
+	if (!rc)
+		rc = fwd_set_device(fd, r->ifname);
 	if (!rc)
 		rc = fwd_set_freebind(fd, &e->addr);
 	return rc ? rc : fwd_bind(fd, e);
@@ -228,7 +227,7 @@ static int fwd_listen_setup(int fd, const struct port_rule *r,
 static int fwd_listen_tcp(int fd, const struct port_rule *r,
 			  const struct endpoint *e)
 {
-	int rc = fwd_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	int rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
 	if (!rc)
 		rc = fwd_listen_setup(fd, r, e);
@@ -246,7 +245,7 @@ static int fwd_listen_udp(int fd, const struct port_rule *r,
 {
 	int rc = fwd_listen_setup(fd, r, e);
 
-	return rc ? rc : fwd_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	return rc ? rc : fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
 
 /**
@@ -424,7 +423,7 @@ static int fwd_socket_setup(int fd, uint8_t proto,
 	int rc = 0;
 
 	if (!addr_is_v4(&host->remote))
-		rc = fwd_set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+		rc = fwd_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (!rc)
 		rc = fwd_set_outbound(fd, host);
 	if (!rc)
@@ -434,10 +433,13 @@ static int fwd_socket_setup(int fd, uint8_t proto,
 
 	/* share a forwarded port, and a port among flows to several peers */
 	if (proto == IPPROTO_UDP && host->lport)
-		rc = fwd_set_on(fd, SOL_SOCKET, SO_REUSEADDR);
+		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	/* the port is chosen by connect(): a port can serve several peers */
 	else if (proto == IPPROTO_TCP && !host->lport)
-		rc = fwd_set_on(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+		rc = fwd_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	/* on by default for ping sockets, but replies go to any that share */
+	else if (proto != IPPROTO_UDP && proto != IPPROTO_TCP)
+		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	return rc ? rc : fwd_bind(fd, &e);
 }
 
