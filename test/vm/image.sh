@@ -5,7 +5,7 @@
 # initramfs of busybox, a few of Debian's tools with their libraries, and our
 # agent and xfer. What comes out, in build/vm/:
 #
-#	vmlinuz  initrd  xfer (the same program for the host's side)
+#	vmlinuz  initrd  xfer (the same program for the host's side)  relay
 #
 # Packages come from the machine's own Debian mirror by `apt-get download`
 # and are unpacked, not installed: this runs as an ordinary user too. It does
@@ -22,7 +22,8 @@ say() { echo "image: $*" >&2; }
 
 stale=
 [ -s "$out/vmlinuz" ] && [ -s "$out/initrd" ] || stale=1
-for f in "$here"/image.sh "$here"/agent.c "$here"/xfer.c "$here"/sha256.h \
+for f in "$here"/image.sh "$here"/agent.c "$here"/xfer.c "$here"/relay.c \
+	 "$here"/sha256.h \
 	 "$here"/guest/*; do
 	[ -z "$stale" ] && [ "$f" -nt "$out/initrd" ] && stale=1
 done
@@ -76,6 +77,7 @@ mv "$root/bin/init" "$root/init"
 ${CC:-gcc} -O2 -static -Wall -Wextra -o "$root/bin/agent" "$here/agent.c"
 ${CC:-gcc} -O3 -fno-tree-vectorize -static -Wall -Wextra -o "$out/xfer" "$here/xfer.c"
 cp "$out/xfer" "$root/bin/xfer"
+${CC:-gcc} -O2 -Wall -Wextra -o "$out/relay" "$here/relay.c"
 
 cp "$cache/iperf3/usr/bin/iperf3" "$cache/ndisc6/bin/rdisc6" \
 	"$cache/isc-dhcp-client/sbin/dhclient" "$root/bin/"

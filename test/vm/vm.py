@@ -26,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("VM_BUILD", ROOT + "/build/vm")
 XFER = BUILD + "/xfer"
-PASST = os.path.abspath(os.environ.get("PASST", ROOT + "/passt"))
+PASST = os.path.abspath(os.environ.get("PASST") or ROOT + "/passt")
 USER = "passt-test"
 
 # What the guest is told is its gateway stands for the host's loopback by
@@ -122,9 +122,10 @@ class Net:
         for address in REMOTE4 + "/32", REMOTE6 + "/128":
             run("ip", "-n", self.remote, "addr", "add", address, "dev", "lo")
         # A datagram's answer must leave from the address it came to
-        for net, src in ("192.0.2.0/24", REMOTE4), ("2001:db8:1::/64", REMOTE6):
+        for net, src, metric in (("192.0.2.0/24", REMOTE4, "0"),
+                                 ("2001:db8:1::/64", REMOTE6, "256")):
             run("ip", "-n", self.remote, "route", "replace", net, "dev",
-                "eth0", "src", src)
+                "eth0", "src", src, "metric", metric)
         for family, gw in ("-4", GATEWAY4), ("-6", GATEWAY6):
             run("ip", family, "-n", self.host, "route", "add", "default",
                 "via", gw, "dev", "eth0")
@@ -198,11 +199,14 @@ class Daemon:
         u = user()
         os.chown(self.dir, u.pw_uid, u.pw_gid)
         self.socket = self.dir + "/s"
+        if binary is None:
+            # The user may not reach the tree: a home directory is often 0700
+            binary = shutil.copy(PASST, self.dir + "/passt")
         self.log = open(self.dir + "/log", "w+")
         as_user = ["setpriv", f"--reuid={USER}", f"--regid={u.pw_gid}",
                    "--clear-groups", "--inh-caps=-all"] if drop else []
         self.proc = subprocess.Popen(
-            net.inside(net.host, *as_user, *prefix, binary or PASST,
+            net.inside(net.host, *as_user, *prefix, binary,
                        "--foreground", "--socket", self.socket, *args),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.pid = self.proc.pid

@@ -10,7 +10,7 @@
  *	xfer echo PORT			TCP echo for any number of connections,
  *					and UDP echo, until killed
  *	xfer many HOST PORT N [HOLD]	N connections at once, an answer by each,
- *					held open HOLD seconds
+ *					held open HOLD seconds, and asked again
  *	xfer rr HOST PORT N		N request-responses of one byte
  *	xfer crr HOST PORT N		the same, a connection each
  *	xfer udp HOST PORT N SIZE	N datagrams, one after the other, each echoed
@@ -23,8 +23,8 @@
  * compares each byte received with what SEED gives. With `none`, what is sent is
  * the same block over and over. Options before the command:
  * -b ADDR local address, -w MS pause before each read (a slow reader), -r BYTES
- * receive buffer, -d SECONDS send for so long rather than BYTES,
- * -c NAME congestion control. Results are printed as one line `name=value ...`;
+ * receive buffer, -d SECONDS send for so long rather than BYTES, -k SECONDS keep
+ * the connection open so long after the peer's end, -c NAME congestion control. Results are printed as one line `name=value ...`;
  * exit 0 means that all of it succeeded.
  *
  * A listening command prints `ready` first.
@@ -54,7 +54,7 @@
 
 static const char *opt_bind, *opt_cc;
 static int opt_wait_ms, opt_rcvbuf;
-static double opt_seconds;
+static double opt_seconds, opt_keep;
 
 static uint64_t chunk[CHUNK / 8], expected[CHUNK / 8];
 
@@ -237,8 +237,10 @@ static int drain(int fd, const char *how)
 			break;
 		check_add(&c, chunk, n);
 	}
-	return check_print(&c, start, n ? strerrorname_np(errno) : "eof") |
-	       (n < 0);
+	n = check_print(&c, start, n ? strerrorname_np(errno) : "eof") |
+	    (n < 0);
+	usleep(opt_keep * 1e6);
+	return n;
 }
 
 static int fill(int fd, uint64_t bytes, uint64_t seed, const char *how)
@@ -337,30 +339,25 @@ static _Noreturn void echo(const char *port)
 	}
 }
 
-/* Each connection sends its number and must get it back */
-static int many(const struct peer *to, int n, double hold)
+/* Ask on each connection that is not yet at an end; count what answered */
+static int ask_all(int ep, int *fds, int n)
 {
-	int ep = epoll_create1(0), answered = 0, failed = 0, i, *fds;
+	struct epoll_event ev = { EPOLLOUT, {} }, evs[64];
+	int answered = 0, failed = 0, i, k, m;
 	double start = now();
 
-	files_unlimit();
-	fds = calloc(n, sizeof(*fds));
 	for (i = 0; i < n; i++) {
-		struct epoll_event ev = { EPOLLOUT, { .u32 = i } };
-
-		fds[i] = dial(to, false);
+		ev.data.u32 = i;
 		epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &ev);
 	}
+	ev.events = EPOLLIN;
 	while (answered + failed < n && now() - start < 60) {
-		struct epoll_event evs[64];
-		int k, m = epoll_wait(ep, evs, 64, 1000);
-
+		m = epoll_wait(ep, evs, 64, 1000);
 		for (k = 0; k < m; k++) {
-			uint32_t id = evs[k].data.u32, got = 0;
-			struct epoll_event ev = { EPOLLIN, { .u32 = id } };
-			bool out = evs[k].events == EPOLLOUT;
+			uint32_t id = ev.data.u32 = evs[k].data.u32, got = ~0;
 
-			if (out && send(fds[id], &id, 4, MSG_NOSIGNAL) == 4) {
+			if (evs[k].events == EPOLLOUT &&
+			    send(fds[id], &id, 4, MSG_NOSIGNAL) == 4) {
 				epoll_ctl(ep, EPOLL_CTL_MOD, fds[id], &ev);
 				continue;
 			}
@@ -371,11 +368,28 @@ static int many(const struct peer *to, int n, double hold)
 			epoll_ctl(ep, EPOLL_CTL_DEL, fds[id], NULL);
 		}
 	}
-	printf("answered=%d failed=%d seconds=%.3f\n", answered, failed,
-	       now() - start);
+	return answered;
+}
+
+/* Each connection sends its number and must get it back */
+static int many(const struct peer *to, int n, double hold)
+{
+	int ep = epoll_create1(0), answered, again, i, *fds;
+	double start = now();
+
+	files_unlimit();
+	fds = calloc(n, sizeof(*fds));
+	for (i = 0; i < n; i++)
+		fds[i] = dial(to, false);
+	answered = again = ask_all(ep, fds, n);
+	printf("answered=%d seconds=%.3f\n", answered, now() - start);
 	fflush(stdout);
-	usleep(hold * 1e6);
-	return answered != n;
+	if (hold) {
+		usleep(hold * 1e6);
+		again = ask_all(ep, fds, n);
+		printf("again=%d\n", again);
+	}
+	return answered != n || again != n;
 }
 
 static int compare(const void *a, const void *b)
@@ -518,7 +532,7 @@ int main(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+b:w:r:d:c:")) >= 0) {
+	while ((c = getopt(argc, argv, "+b:w:r:d:c:k:")) >= 0) {
 		if (c == 'b')
 			opt_bind = optarg;
 		else if (c == 'w')
@@ -527,6 +541,8 @@ int main(int argc, char **argv)
 			opt_rcvbuf = atoi(optarg);
 		else if (c == 'd')
 			opt_seconds = atof(optarg);
+		else if (c == 'k')
+			opt_keep = atof(optarg);
 		else if (c == 'c')
 			opt_cc = optarg;
 		else
