@@ -77,6 +77,7 @@ def test_loss_and_reordering(daemon, net, fam, way, seed):
     c, s = outbound(g, net, fam, mss=1400, ws=7)
     data = pattern(3 * MB, seed)
     g.lossy_in, g.lossy_out = Lossy(seed=seed), Lossy(seed=seed + 100)
+    c.strict = False            # what comes late looks like a step back
     if way == "up":
         r = Reader(s, len(data))
         Bulk(c, data).run(60)
@@ -96,6 +97,7 @@ def test_heavy_loss(daemon, net, fam):
     data = pattern(200000)
     g.lossy_in = Lossy(0.1, 0.05, seed=3)
     g.lossy_out = Lossy(0.1, 0.05, seed=4)
+    c.strict = False
     r = Reader(s)
     Bulk(c, data, fin=True).run(60)
     assert r.digest() == sha(data)

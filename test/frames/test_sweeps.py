@@ -370,8 +370,7 @@ def test_guest_keepalives_keep(daemon, net, fam):
     for _ in range(8):
         c.seg("A", seq=c.snd_nxt - 1)
         c.expect_ack()
-        time.sleep(0.45)
-    assert c.recv(0) is None
+        c.none(0.45, lambda t: t.R)
 
 
 def test_timeout_zero(daemon, net, fam):
@@ -398,7 +397,7 @@ def test_idle_connections_cause_no_wakeups(daemon, net, fam):
     ls = net.remote.listen(fam.remote)
     for _ in range(50):
         Conn(g, fam.remote, ls.getsockname()[1], src=fam.guest).open()
-    time.sleep(0.5)
+    time.sleep(3)
     before = d.wakeups()
     time.sleep(2)
     assert d.wakeups() - before <= 10

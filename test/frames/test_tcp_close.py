@@ -347,6 +347,7 @@ def test_guest_leaves_open_connection(daemon, net, fam):
 def test_guest_leaves_while_connecting(daemon, fam):
     d = daemon()
     g = d.connect()
+    g.hello(fam)
     base = d.fds()
     c = Conn(g, fam.blackhole, 80, src=fam.guest)
     c.syn()

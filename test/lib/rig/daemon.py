@@ -63,6 +63,10 @@ class Daemon:
         argv = [binary(), "-f"]
         if socket_opt:
             argv += ["--socket", self.path]
+        self.ready_file = None
+        if "-P" not in opts and not os.environ.get("RIG_NO_READY"):
+            self.ready_file = os.path.join(self.dir, "ready")
+            argv += ["-P", self.ready_file]
         if debug:
             argv += ["--debug"]
         argv += os.environ.get("RIG_EXTRA", "").split()
@@ -85,9 +89,22 @@ class Daemon:
     def file(self, name):
         return os.path.join(self.dir, name)
 
-    def socket(self, timeout=5):
-        """A raw stream connected to the daemon, once it listens."""
+    def ready(self, timeout=5):
+        """Wait until the daemon says that it is ready: its PID is written."""
         end = time.monotonic() + timeout
+        name = self.ready_file or self.file("pid")
+        while not (os.path.exists(name) and os.path.getsize(name)):
+            assert self.proc.poll() is None, \
+                "daemon ended at start:\n" + self.stderr
+            assert time.monotonic() < end, "not ready:\n" + self.stderr
+            time.sleep(0.005)
+
+    def socket(self, timeout=5, early=False):
+        """A raw stream connected to the daemon, once it is ready (early:
+        once it listens)."""
+        end = time.monotonic() + timeout
+        if self.ready_file and not early and not self.ended:
+            self.ready(timeout)
         while True:
             s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
