@@ -454,7 +454,7 @@ def fill(c, limit=40 << 20):
     """Send until the window is closed; the bytes that were acknowledged."""
     base, sent = c.snd_nxt, 0
     quiet = 0
-    while quiet < 3:
+    while quiet < 8:
         room = diff(c.snd_edge, c.snd_nxt)
         assert sent < limit
         if room > 0:

@@ -127,6 +127,23 @@ def test_fast_retransmit_recovers(pair):
     assert c.stream == pattern(10000)
 
 
+@pytest.mark.parametrize("partial", [False, True])
+def test_all_acknowledged_after_fast_retransmit(pair, partial):
+    """The ACK that ends the recovery: nothing is left to send again, least
+    of all a FIN; what comes next flows."""
+    c, s = pair
+    in_flight(c, s)
+    for _ in range(4):
+        c.ack()
+    c.expect(lambda t: t.data and t.seq == c.rcv_nxt, AT_ONCE)
+    frames = [c.frame("A", ack=c.rcv_nxt + 3000)] if partial else []
+    c.rcv_nxt = c.irs + 1 + 10000 & M
+    c.g.send(*frames, c.frame("A"))     # in one write: one batch
+    c.none(1.5, lambda t: t.F or t.seq == c.rcv_nxt)
+    s.sendall(b"more")
+    assert c.read(4) == b"more"
+
+
 def test_rto_backs_off(pair):
     """No ACK at all: the first segment again, intervals doubling."""
     c, s = pair
