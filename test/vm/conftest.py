@@ -62,7 +62,8 @@ class Machine:
 def checked(machine):
     """Hand a machine out, and see that its daemon has come through."""
     yield machine
-    alive, text = machine.daemon.alive(), machine.daemon.output()
+    daemon = machine.daemon
+    alive, text = daemon.alive() or daemon.ended, daemon.output()
     machine.close()
     assert alive, "the daemon died:\n" + text
     assert "Sanitizer" not in text and "runtime error" not in text, text

@@ -40,7 +40,9 @@ def test_congestion_control(machine, net, servers, cc, host):
 @pytest.mark.parametrize("size", [0, 1, 1400, 1473, 9000, 65000])
 @pytest.mark.parametrize("host", [vm.REMOTE4, vm.REMOTE6])
 def test_udp(machine, net, servers, host, size):
+    """Two beforehand may be lost to the discovery of the path's MTU."""
     servers(net.remote, "echo", 9002)
+    machine.guest.run(f"xfer udp {host} 9002 2 {size}", check=False)
     assert machine.guest.xfer("udp", host, 9002, 10, size) == {"echoed": 10}
 
 
@@ -107,10 +109,10 @@ def test_500_connections_to_the_guest(machine, net):
         echo.wait()
 
 
-@pytest.mark.parametrize("options", [[], ["--mtu", "1500"]])
-def test_bad_cable(own_machine, net, servers, options, tmp_path):
+@pytest.mark.parametrize("options, size", [
+    ([], 24 << 20), (["--mtu", "1500"], 4 << 20)])
+def test_bad_cable(own_machine, net, servers, options, size, tmp_path):
     """1 % loss and 1 % reordering, both ways, between QEMU and the daemon."""
-    size = 24 << 20
     os.chmod(tmp_path, 0o755)
     path = str(tmp_path / "cable")
     m = own_machine(*options, guest=False)
@@ -127,4 +129,4 @@ def test_bad_cable(own_machine, net, servers, options, tmp_path):
     assert r["bytes"] == size and r["match"] == "yes"
     m.guest.kill()
     seen = vm.results(relay.communicate(timeout=10)[0])
-    assert seen["lost"] > 5 and seen["reordered"] > 5, seen
+    assert seen["lost"] > 3 and seen["reordered"] > 3, seen

@@ -210,6 +210,7 @@ class Daemon:
                        "--foreground", "--socket", self.socket, *args),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.pid = self.proc.pid
+        self.ended = False      # a test has made it end, on purpose
         try:
             wait_for(lambda: self.listening() or not self.alive())
             if not self.alive():

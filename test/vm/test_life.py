@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guests that are reset, that leave, that come back."""
+import time
+
+import pytest
+
+import vm
+
+
+def connections(net, port):
+    """How many connections the world has open with the host on this port."""
+    text = net.run(net.remote, "ss", "-tnH", "state", "established",
+                   f"( sport = :{port} or dport = :{port} )")
+    return len(text.splitlines())
+
+
+def configure(guest):
+    """Give a guest its addresses at once, without asking anybody."""
+    guest.run(f"ip link set eth0 up; ip addr add {vm.HOST4}/24 dev eth0; "
+              f"ip route add default via {vm.GATEWAY4}")
+
+
+@pytest.fixture
+def idle(own_machine, net, servers):
+    """A machine with short sweeps, and an idle connection each way."""
+    m = own_machine("--keepalive-interval", "2", "-t", "8032")
+    servers(net.remote, "echo", 9002)
+    m.guest.start("xfer echo 8032").expect("ready")
+    m.many = m.guest.start(f"xfer many {vm.REMOTE4} 9002 1 12")
+    m.many.expect("answered=1 ")
+    m.inward = net.spawn(net.remote, vm.XFER, "many", vm.HOST4, "8032", "1",
+                         "12")
+    assert "answered=1 " in m.inward.stdout.readline()
+    assert connections(net, 9002) == 1 and connections(net, 8032) == 1
+    yield m
+    net.end(m.inward)
+
+
+def test_probes_leave_a_live_connection_alone(idle):
+    assert idle.many.wait(30) == 0, idle.many.text
+    assert "again=1\n" in idle.many.text
+    assert idle.inward.wait(30) == 0
+    assert "again=1\n" in idle.inward.stdout.read()
+
+
+def test_system_reset(idle, net):
+    """The guest has forgotten: the host's peer learns it in two intervals."""
+    idle.guest.reset()
+    idle.guest.booted()
+    # A guest without a network does not answer the probes: nothing changes
+    assert connections(net, 9002) == 1 and connections(net, 8032) == 1
+    configure(idle.guest)
+    start = time.monotonic()
+    vm.wait_for(lambda: not connections(net, 9002) and
+                not connections(net, 8032), 2 * 2 + 1, 0.1)
+    assert time.monotonic() - start < 2 * 2 + 1
+    out = net.run(net.remote, vm.XFER, "rr", vm.HOST4, "8032", "1",
+                  check=False)
+    assert "median_us" not in out       # nobody listens there any more
+    assert idle.guest.run(f"ping -c 1 -W 2 {vm.REMOTE4}")
+
+
+def test_guest_leaves_and_another_comes(own_machine, net, servers):
+    m = own_machine("-t", "8032")
+    servers(net.remote, "echo", 9002)
+    m.guest.start(f"xfer many {vm.REMOTE4} 9002 50 600").expect("answered=50 ")
+    assert connections(net, 9002) == 50
+    m.guest.close()
+    vm.wait_for(lambda: not connections(net, 9002), 3)
+    m.start_guest()
+    assert m.guest.xfer("rr", vm.REMOTE4, 9002, 5)["median_us"] > 0
+
+
+def test_one_off_ends_with_its_guest(own_machine):
+    m = own_machine("--one-off")
+    m.daemon.ended = True
+    m.guest.close()
+    assert m.daemon.proc.wait(3) == 0
+    assert not m.daemon.listening()
