@@ -200,10 +200,12 @@ static int udp_in_try(struct udp_flow *u, unsigned i)
 	if (n >= UDP_IN_GSO_MIN) {
 		if (udp_in_gso_send(u->watch.fd, i, n))
 			return (int)n;
-		/* no offload on the way, or larger than its MTU */
-		if (errno == EIO || errno == EINVAL || errno == EMSGSIZE)
+		/* one by one: larger than the path's MTU (EINVAL before
+		 * Linux 6.9), or for good: no checksum offload on the way
+		 */
+		if (errno == EIO || errno == EINVAL)
 			u->no_gso = true;
-		else
+		else if (errno != EMSGSIZE)
 			return -errno;
 	}
 	sent = sendmmsg(u->watch.fd, batch.msg + i, batch.count - i,
@@ -254,7 +256,7 @@ static void udp_in_send_batch(struct flow *f)
 		} else if (udp_in_full(rc)) {
 			for (; i < batch.count; i++)
 				drop(DROP_NO_ROOM);
-		} else if (!again && rc != -EMSGSIZE) {
+		} else if (!again) {
 			/* most likely an error of a datagram sent before */
 			udp_err_drain(f);
 			again = true;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/addr.h"
+#include "lib/checksum.h"
 
 static int hostns_ioctl(int family, unsigned long request, void *arg)
 {
@@ -65,6 +66,19 @@ bool hostns_enter(void)
 	       !hostns_ioctl(AF_INET, SIOCSIFFLAGS, &ifr);
 }
 
+/* A new IPv6 address is tentative for a moment */
+static bool hostns_usable(const struct addr *a)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), tries = 1000;
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&(struct endpoint){ .addr = *a }, &sa);
+
+	while (bind(fd, &sa.sa, len) && errno == EADDRNOTAVAIL && tries--)
+		usleep(1000);
+	close(fd);
+	return tries >= 0;
+}
+
 /* Gives lo another address */
 bool hostns_address(const char *text)
 {
@@ -79,7 +93,8 @@ bool hostns_address(const char *text)
 	ifr6.ifr6_ifindex = (int)if_nametoindex("lo");
 	ifr6.ifr6_addr = addr_to_v6(&a);
 	if (!addr_is_v4(&a))
-		return !hostns_ioctl(AF_INET6, SIOCSIFADDR, &ifr6);
+		return !hostns_ioctl(AF_INET6, SIOCSIFADDR, &ifr6) &&
+		       hostns_usable(&a);
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lo:%u", alias++);
 	addr_to_sockaddr(&(struct endpoint){ .addr = a }, &sa);
 	memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
@@ -96,4 +111,32 @@ bool hostns_mtu(unsigned mtu)
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_mtu = (int)mtu };
 
 	return !hostns_ioctl(AF_INET, SIOCSIFMTU, &ifr);
+}
+
+/* Sends an ICMP message, its checksum filled in, from an address of lo's */
+bool hostns_icmp(const char *from, const char *to, const void *icmp, size_t len)
+{
+	uint8_t b[256];
+	union sockaddr_any sa[2];
+	struct endpoint e = { 0 };
+	socklen_t sa_len = 0;
+	uint16_t sum;
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+	bool ok;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!addr_parse(i ? to : from, &e.addr))
+			return false;
+		sa_len = addr_to_sockaddr(&e, &sa[i]);
+	}
+	if (fd < 0 || len > sizeof(b))
+		return false;
+	memcpy(b, icmp, len);
+	memset(b + 2, 0, 2);
+	sum = csum_fold(csum_add(b, len, 0));
+	memcpy(b + 2, &sum, sizeof(sum));
+	ok = !bind(fd, &sa[0].sa, sa_len) &&
+	     sendto(fd, b, len, 0, &sa[1].sa, sa_len) == (ssize_t)len;
+	close(fd);
+	return ok;
 }

@@ -7,10 +7,14 @@
 #define HOSTNS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 bool hostns_enter(void);
 bool hostns_address(const char *text);
 bool hostns_mtu(unsigned mtu);
+bool hostns_icmp(const char *from, const char *to, const void *icmp,
+		 size_t len);
 bool hostns_write(const char *path, const char *text);
 
 #endif /* HOSTNS_H */

@@ -90,7 +90,7 @@ static void turns(void)
 	unsigned count = 0;
 	int n;
 
-	while (count++ < 100 && (n = loop_wait(count > 1 ? 0 : 50)) > 0) {
+	while (count++ < 100 && (n = loop_wait(count > 1 ? 1 : 100)) > 0) {
 		loop_dispatch(n, now);
 		flow_reap();
 	}
@@ -370,6 +370,55 @@ TEST(no_route_is_told)
 	}
 }
 
+/* A router on the way speaks: the quote has the guest's identifier again, that
+ * the host had another for
+ */
+TEST(time_exceeded_is_told)
+{
+	static const uint8_t mac[6];
+	struct packet_ends ends = { .smac = mac, .dmac = mac,
+				    .src = addr("198.51.100.7"),
+				    .dst = addr("198.51.100.8"), .ttl = 1 };
+	uint8_t frame[PACKET_HDR_OUT_MAX] = { 0 }, *icmp, *echo;
+	const uint8_t *h;
+	struct sockaddr_in us;
+	socklen_t us_len = sizeof(us);
+	size_t len = 0;
+
+	setup(1500);
+	conf.family[CONF_V4].outbound = addr("198.51.100.7");
+	ping("198.51.100.8", 0, 9, "a", 1);
+	turns();
+	memlink_clear();
+	CHECK(!getsockname(flow_as(flow_at(0), struct watch)->fd, (void *)&us,
+			   &us_len));
+	CHECK(us.sin_port);
+
+	packet_put_l2l3(frame, &ends, IPPROTO_ICMP, ICMP_HLEN + 1);
+	icmp = frame + ETH_HLEN_ - ICMP_HLEN;
+	memset(icmp, 0, ICMP_HLEN);
+	icmp[0] = 11;
+	echo = icmp + ICMP_HLEN + IP4_HLEN;
+	echo[0] = 8;
+	memcpy(echo + 4, &us.sin_port, 2);
+	put_be16(echo + 6, 9);
+	CHECK(hostns_icmp("198.51.100.9", "198.51.100.7", icmp,
+			  ICMP_HLEN + IP4_HLEN + ICMP_HLEN + 1));
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
+	h = icmp_at(0, "198.51.100.9", &len);
+	CHECK(h && h[0] == 11 && h[1] == 0);
+	CHECK_EQ(len, ICMP_HLEN + IP4_HLEN + ICMP_HLEN + 1);
+	if (h) {
+		h += ICMP_HLEN;
+		CHECK(!memcmp(h + 16, ends.dst.b + 12, 4));
+		CHECK_EQ(h[IP4_HLEN], 8);
+		CHECK_EQ(get_be16(h + IP4_HLEN + 4), 0);
+		CHECK_EQ(get_be16(h + IP4_HLEN + 6), 9);
+	}
+	teardown();
+}
+
 static const uint8_t quoted_bytes[2000] = { 0x45, 1, 2, 3 };
 
 static struct icmp_error error_of(bool v4, int host_errno)
@@ -447,7 +496,7 @@ TEST(errors_that_the_host_was_told_pass_as_they_are)
 int main(int argc, char **argv)
 {
 	if (!hostns_enter() || !hostns_address("198.51.100.7") ||
-	    !hostns_address("198.51.100.8"))
+	    !hostns_address("198.51.100.8") || !hostns_address("198.51.100.9"))
 		return 1;
 	return unit_main(argc, argv);
 }

@@ -1,239 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * test_udp: conversations between a link in memory and sockets of this process
- *
- * In a network namespace of its own. The guest is 192.0.2.2 and 2001:db8::2;
- * 192.0.2.1 and fe80::1 are its names for the host's loopback. The clock is
- * the variable now.
  */
 #include "udp.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <stdlib.h>
+#include <netinet/udp.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "frame_out.h"
 #include "fwd.h"
 #include "guest.h"
 #include "lib/bytes.h"
 #include "lib/loop.h"
-#include "lib/stats.h"
-#include "link/link.h"
 #include "test/unit/hostns.h"
-#include "test/unit/memlink.h"
+#include "test/unit/udpfix.h"
 #include "test/unit/unit.h"
-#include "udp_flow.h"
 
-#define GUEST_PORT	4000
-#define FORWARDED	5000
-#define CLIENTS		"198.51.100.7"
-
-static struct conf conf;
-static usec_t now = 1000 * USEC_PER_SEC;
 static uint8_t bytes[UDP_DATAGRAM_MAX];
-
-static struct addr addr(const char *text)
-{
-	struct addr a;
-
-	if (!addr_parse(text, &a))
-		abort();
-	return a;
-}
-
-static void nothing(usec_t t)
-{
-	(void)t;
-}
-
-static const struct link_events events = { nothing, nothing, nothing, nothing };
-
-static void setup_with(unsigned mtu, bool forward)
-{
-	const uint8_t mac[6] = { 0x52, 0x54, 0, 1, 2, 3 };
-
-	memset(&conf, 0, sizeof(conf));
-	for (unsigned i = 0; i < CONF_FAMILIES; i++)
-		conf.family[i].on = true;
-	conf.family[CONF_V4].addr = addr("192.0.2.2");
-	conf.family[CONF_V4].map_host_loopback = addr("192.0.2.1");
-	conf.family[CONF_V6].addr = addr("2001:db8::2");
-	conf.family[CONF_V6].map_host_loopback = addr("fe80::1");
-	conf.udp_ports.given = true;
-	conf.udp_ports.count = forward;
-	conf.udp_ports.rule[0] = (struct port_rule){
-		.first = FORWARDED, .last = FORWARDED + 1, .to = FORWARDED,
-	};
-	CHECK_EQ(loop_init(), 0);
-	CHECK(timer_init(now) >= 0);
-	flow_init();
-	memlink_init(&events);
-	guest_init(&(struct guest_conf){ .our_mac = { 0x9a, 0x55 },
-					 .addr4 = conf.family[CONF_V4].addr,
-					 .addr6 = conf.family[CONF_V6].addr });
-	guest_learn_mac(mac);
-	frame_out_init(mtu);
-	fwd_init(&conf);
-	CHECK_EQ(udp_init(&conf, now), 0);
-}
-
-static void setup(void)
-{
-	setup_with(65520, false);
-}
-
-/* All flows end; the listening sockets stay in a loop that is thrown away */
-static void teardown(void)
-{
-	flow_guest_left(now);
-	flow_reap();
-	CHECK_EQ(flow_count(), 0);
-	memlink_clear();
-}
-
-/* Turns of the loop until nothing happens */
-static unsigned turns(void)
-{
-	unsigned count = 0;
-	int n;
-
-	while (count < 200 && (n = loop_wait(count ? 0 : 20)) > 0) {
-		loop_dispatch(n, now);
-		flow_reap();
-		count++;
-	}
-	return count;
-}
-
-static void later(usec_t sec)
-{
-	/* and a little more: timers may be a tick late */
-	now += sec * USEC_PER_SEC + USEC_PER_MSEC;
-	timer_run(now);
-	flow_reap();
-}
-
-static struct packet packet_to(const char *dst, uint16_t port,
-			       const struct iovec *data)
-{
-	struct packet p = {
-		.dst = addr(dst),
-		.sport = GUEST_PORT,
-		.dport = port,
-		.proto = IPPROTO_UDP,
-		.ttl = 64,
-		.df = true,
-		.payload = { data, 1, 0, data->iov_len },
-	};
-
-	p.src = conf_family_of(&conf, &p.dst)->addr;
-	return p;
-}
-
-static void guest_sends(const char *dst, uint16_t port, const void *data,
-			size_t len)
-{
-	struct iovec iov = { (void *)(uintptr_t)data, len };
-	struct packet p = packet_to(dst, port, &iov);
-
-	udp_input(&p, now);
-}
-
-/* A socket of the host's own; port 0: any */
-static int host_socket(const char *at, uint16_t port, struct endpoint *e)
-{
-	union sockaddr_any sa;
-	struct endpoint want = { .addr = addr(at), .port = port };
-	socklen_t len = addr_to_sockaddr(&want, &sa);
-	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-
-	CHECK(!bind(fd, &sa.sa, len));
-	CHECK(!getsockname(fd, &sa.sa, &len));
-	*e = addr_from_sockaddr(&sa);
-	return fd;
-}
-
-static int host_connect(int fd, const char *to, uint16_t port)
-{
-	union sockaddr_any sa;
-	struct endpoint e = { .addr = addr(to), .port = port };
-	socklen_t len = addr_to_sockaddr(&e, &sa);
-
-	return connect(fd, &sa.sa, len);
-}
-
-static ssize_t host_sends(int fd, const struct endpoint *to, const void *data,
-			  size_t len)
-{
-	union sockaddr_any sa;
-	socklen_t sa_len = addr_to_sockaddr(to, &sa);
-
-	return sendto(fd, data, len, 0, &sa.sa, sa_len);
-}
-
-/* What came to a host socket, -1 for nothing */
-static ssize_t host_receives(int fd, void *data, size_t len,
-			     struct endpoint *from)
-{
-	union sockaddr_any sa;
-	socklen_t sa_len = sizeof(sa);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	ssize_t n;
-
-	poll(&p, 1, 50);
-	n = recvfrom(fd, data, len, MSG_DONTWAIT, &sa.sa, &sa_len);
-	if (n >= 0 && from)
-		*from = addr_from_sockaddr(&sa);
-	return n;
-}
-
-static bool parse(unsigned i, struct packet *p)
-{
-	static struct iovec iov;
-	struct frame f = { .iov = &iov, .cnt = 1 };
-	size_t len;
-
-	iov.iov_base = (void *)(uintptr_t)memlink_frame(i, &len, NULL);
-	iov.iov_len = f.len = len;
-	return packet_parse(&f, p);
-}
-
-/* The guest got this datagram, in frame @i of the link */
-static bool guest_got(unsigned i, const char *from, uint16_t port,
-		      const void *data, size_t len)
-{
-	static uint8_t got[UDP_DATAGRAM_MAX];
-	const struct addr src = addr(from);
-	struct packet p;
-
-	if (i >= memlink_sent() || !parse(i, &p) || p.proto != IPPROTO_UDP)
-		return false;
-	slice_copy(&p.payload, 0, got, sizeof(got));
-	return addr_equal(&p.src, &src) && p.sport == port &&
-	       p.payload.len == len && !memcmp(got, data, len);
-}
-
-/* The one flow there is */
-static struct flow *the_flow;
-
-static void note_flow(struct flow *f, usec_t t)
-{
-	(void)t;
-	the_flow = f;
-}
-
-static struct flow *only_flow(void)
-{
-	struct flow_cursor c = { 0 };
-
-	CHECK_EQ(flow_count(), 1);
-	CHECK(flow_sweep(&c, FLOW_UDP, 2, note_flow, now));
-	return the_flow;
-}
 
 TEST(there_and_back)
 {
@@ -489,35 +273,108 @@ TEST(gso_frames_are_cut)
 	}
 }
 
-TEST(ttl_and_tos_pass)
+/* Bytes of each message that a socket with UDP_GRO gets, 0 at the end: what
+ * was sent as one is received as one
+ */
+static void gro_lengths(int fd, size_t *len, unsigned max)
 {
-	struct endpoint e;
-	struct iovec iov = { bytes, 1 };
-	struct packet p;
+	for (unsigned i = 0; i < max; i++) {
+		ssize_t n = host_receives(fd, bytes, sizeof(bytes), NULL);
+
+		len[i] = n < 0 ? 0 : (size_t)n;
+	}
+}
+
+/* What goes as one message: equal sizes and a shorter last one, within the
+ * kernel's limits
+ */
+TEST(segments_go_as_one)
+{
+	static const struct {
+		unsigned n;
+		uint16_t size;
+		unsigned short_at;
+		size_t expect[4];
+	} w[] = {
+		{ 10, 100, 9, { 950, 0 } },
+		{ 10, 100, 10, { 1000, 0 } },
+		{ 10, 100, 4, { 450, 500, 0 } },
+		{ 100, 100, 99, { 6400, 3550, 0 } },
+		{ 10, 9000, 10, { 63000, 27000, 0 } },
+		{ 2, 100, 2, { 100, 100, 0 } },
+	};
+	static struct iovec iov[100];
+	static struct packet run[100];
+
+	for (unsigned i = 0; i < sizeof(w) / sizeof(w[0]); i++) {
+		struct endpoint e;
+		size_t len[4];
+		int fd, on = 1;
+
+		setup();
+		fd = host_socket("127.0.0.1", 0, &e);
+		setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+		for (unsigned k = 0; k < w[i].n; k++) {
+			iov[k] = (struct iovec){ bytes, w[i].size };
+			if (k == w[i].short_at)
+				iov[k].iov_len = w[i].size / 2;
+			run[k] = packet_to("192.0.2.1", e.port, &iov[k]);
+			run[k].next = k + 1 < w[i].n ? &run[k + 1] : NULL;
+		}
+		udp_input(run, now);
+		gro_lengths(fd, len, 4);
+		for (unsigned k = 0; k < 4 && (!k || len[k - 1]); k++)
+			CHECK_EQ(len[k], w[i].expect[k]);
+		CHECK(!udp_of(only_flow())->no_gso);
+		teardown();
+		close(fd);
+	}
+}
+
+static void ttl_and_tos(int fd, int *ttl, int *tos)
+{
 	uint8_t control[256], data;
 	struct iovec to = { &data, 1 };
 	struct msghdr m = { .msg_iov = &to, .msg_iovlen = 1,
 			    .msg_control = control,
 			    .msg_controllen = sizeof(control) };
-	int fd, on = 1, ttl = 0, tos = 0;
+
+	*ttl = *tos = -1;
+	if (recvmsg(fd, &m, 0) != 1)
+		return;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_type == IP_TTL)
+			memcpy(ttl, CMSG_DATA(c), sizeof(*ttl));
+		if (c->cmsg_type == IP_TOS)
+			*tos = *CMSG_DATA(c);
+	}
+}
+
+/* Of each datagram, in the middle of a run too */
+TEST(ttl_and_tos_pass)
+{
+	static const uint8_t tos[] = { 0, 0xb9, 0xb9, 0, 0x20 };
+	struct iovec iov = { bytes, 1 };
+	struct packet run[5];
+	struct endpoint e;
+	int fd, on = 1, got_ttl, got_tos;
 
 	setup();
 	fd = host_socket("127.0.0.1", 0, &e);
 	setsockopt(fd, IPPROTO_IP, IP_RECVTTL, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on));
-	p = packet_to("192.0.2.1", e.port, &iov);
-	p.ttl = 7;
-	p.tos = 0xb9;
-	udp_input(&p, now);
-	CHECK_EQ(recvmsg(fd, &m, 0), 1);
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		if (c->cmsg_type == IP_TTL)
-			memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
-		if (c->cmsg_type == IP_TOS)
-			tos = *CMSG_DATA(c);
+	for (unsigned i = 0; i < 5; i++) {
+		run[i] = packet_to("192.0.2.1", e.port, &iov);
+		run[i].ttl = i < 3 ? 64 : 7;
+		run[i].tos = tos[i];
+		run[i].next = i < 4 ? &run[i + 1] : NULL;
 	}
-	CHECK_EQ(ttl, 7);
-	CHECK_EQ(tos, 0xb9);
+	udp_input(run, now);
+	for (unsigned i = 0; i < 5; i++) {
+		ttl_and_tos(fd, &got_ttl, &got_tos);
+		CHECK_EQ(got_ttl, run[i].ttl);
+		CHECK_EQ(got_tos, tos[i]);
+	}
 	teardown();
 	close(fd);
 }
@@ -729,121 +586,6 @@ TEST(timeouts)
 	}
 }
 
-/* type and code of the ICMP error in frame 0, and what it quotes */
-static bool guest_told(unsigned type, unsigned code, unsigned mtu,
-		       const char *dst, uint16_t dport)
-{
-	const struct addr a = addr(dst);
-	size_t l3 = addr_is_v4(&a) ? IP4_HLEN : IP6_HLEN, len;
-	const uint8_t *f, *icmp, *quote, *udp;
-	struct packet p;
-
-	if (!memlink_sent() || !parse(0, &p))
-		return false;
-	f = memlink_frame(0, &len, NULL);
-	icmp = f + ETH_HLEN_ + l3;
-	quote = icmp + ICMP_HLEN;
-	udp = quote + l3;
-	if (len < (size_t)(udp - f) + UDP_HLEN)
-		return false;
-	return icmp[0] == type && icmp[1] == code &&
-	       get_be32(icmp + 4) == mtu &&
-	       (addr_is_v4(&a) ? !memcmp(quote + 16, a.b + 12, 4) :
-				 !memcmp(quote + 24, a.b, 16)) &&
-	       get_be16(udp) == GUEST_PORT && get_be16(udp + 2) == dport;
-}
-
-TEST(refused_ports_are_told)
-{
-	setup();
-	guest_sends("192.0.2.1", 9, "a", 1);
-	turns();
-	CHECK_EQ(memlink_sent(), 1);
-	CHECK(guest_told(3, 3, 0, "192.0.2.1", 9));
-	memlink_clear();
-	guest_sends("fe80::1", 9, "a", 1);
-	turns();
-	CHECK_EQ(memlink_sent(), 1);
-	CHECK(guest_told(1, 4, 0, "fe80::1", 9));
-	teardown();
-}
-
-/* The error of one datagram costs no other: the next one still goes */
-TEST(a_pending_error_loses_no_datagram)
-{
-	struct endpoint e;
-	char data[16];
-	int fd;
-
-	setup();
-	fd = host_socket("127.0.0.1", 0, &e);
-	close(fd);
-	guest_sends("192.0.2.1", e.port, "a", 1);
-	fd = host_socket("127.0.0.1", e.port, &e);
-	guest_sends("192.0.2.1", e.port, "b", 1);
-	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 1);
-	CHECK_EQ(data[0], 'b');
-	CHECK(guest_told(3, 3, 0, "192.0.2.1", e.port));
-	turns();
-	CHECK_EQ(memlink_sent(), 1);
-	teardown();
-	close(fd);
-}
-
-TEST(no_route_is_told)
-{
-	setup();
-	guest_sends("203.0.113.9", 80, "a", 1);
-	CHECK(guest_told(3, 0, 0, "203.0.113.9", 80));
-	CHECK_EQ(flow_count(), 0);
-	memlink_clear();
-	guest_sends("2001:db8:9::9", 80, "a", 1);
-	CHECK(guest_told(1, 0, 0, "2001:db8:9::9", 80));
-	CHECK_EQ(flow_count(), 0);
-	teardown();
-}
-
-/* A run of which only the second is too large for the host's path */
-TEST(path_mtu_is_told)
-{
-	static const struct { const char *dst, *at; unsigned type, code; } w[] = {
-		{ "192.0.2.1", "127.0.0.1", 3, 4 },
-		{ "fe80::1", "::1", 2, 0 },
-	};
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct iovec iov[3] = { { bytes, 100 }, { bytes, 3000 },
-					{ bytes, 200 } };
-		struct packet run[3];
-		struct endpoint e;
-		static char data[4000];
-		int fd;
-
-		setup();
-		CHECK(hostns_mtu(1500));
-		fd = host_socket(w[i].at, 0, &e);
-		for (unsigned k = 0; k < 3; k++) {
-			run[k] = packet_to(w[i].dst, e.port, &iov[k]);
-			run[k].next = k < 2 ? &run[k + 1] : NULL;
-		}
-		udp_input(run, now);
-		turns();
-		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 100);
-		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 200);
-		CHECK_EQ(memlink_sent(), 1);
-		CHECK(guest_told(w[i].type, w[i].code, 1500, w[i].dst, e.port));
-		/* the same without don't-fragment goes in fragments */
-		run[1].df = false;
-		run[1].next = NULL;
-		udp_input(&run[1], now);
-		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3000);
-		CHECK_EQ(memlink_sent(), 1);
-		teardown();
-		close(fd);
-		CHECK(hostns_mtu(65536));
-	}
-}
-
 /* Equal sizes beyond the path's MTU: not by UDP_SEGMENT, but they do arrive */
 TEST(segments_larger_than_the_path)
 {
@@ -872,139 +614,6 @@ TEST(segments_larger_than_the_path)
 	CHECK(hostns_mtu(65536));
 }
 
-/* setup_with(..., true) binds the ports once a process: told apart by port */
-static void setup_forward(void)
-{
-	static bool bound;
-
-	setup_with(65520, !bound);
-	CHECK(!bound);
-	bound = true;
-}
-
-static void forward_from(const char *at, const char *to, const char *seen)
-{
-	struct endpoint c, from;
-	char data[16];
-	int fd = host_socket(at, 0, &c);
-	const struct addr dst = addr(to);
-	struct packet p;
-
-	memlink_clear();
-	CHECK(!host_connect(fd, to, FORWARDED));
-	CHECK_EQ(send(fd, "hi", 2, 0), 2);
-	CHECK_EQ(send(fd, "ho", 2, 0), 2);
-	turns();
-	CHECK_EQ(memlink_sent(), 2);
-	CHECK(guest_got(0, seen, c.port, "hi", 2));
-	CHECK(guest_got(1, seen, c.port, "ho", 2));
-	CHECK(parse(0, &p) && p.dport == FORWARDED);
-	CHECK_EQ(flow_count(), 1);
-
-	/* a connected client hears only what comes from where it sent to */
-	p = packet_to(seen, c.port, &(struct iovec){ (char[]){ "yes" }, 3 });
-	p.sport = FORWARDED;
-	udp_input(&p, now);
-	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
-	CHECK(addr_equal(&from.addr, &dst) && from.port == FORWARDED);
-	CHECK_EQ(flow_count(), 1);
-	CHECK_EQ(send(fd, "more", 4, 0), 4);
-	turns();
-	CHECK(guest_got(2, seen, c.port, "more", 4));
-	CHECK_EQ(flow_count(), 1);
-	flow_guest_left(now);
-	flow_reap();
-	close(fd);
-}
-
-/* The guest speaks from a forwarded port, and others to that port */
-static void forward_beside_outbound(void)
-{
-	struct endpoint e, from, c;
-	char data[16];
-	struct iovec iov = { (char[]){ "out" }, 3 };
-	int fd = host_socket(CLIENTS, 0, &e), other = host_socket(CLIENTS, 0, &c);
-	struct packet p = packet_to(CLIENTS, e.port, &iov);
-
-	memlink_clear();
-	p.sport = FORWARDED;
-	udp_input(&p, now);
-	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
-	CHECK_EQ(from.port, FORWARDED);
-	host_sends(fd, &from, "back", 4);
-	turns();
-	CHECK_EQ(flow_count(), 1);
-	CHECK(guest_got(0, CLIENTS, e.port, "back", 4));
-	host_sends(other, &from, "new", 3);
-	turns();
-	CHECK_EQ(flow_count(), 2);
-	CHECK(guest_got(1, CLIENTS, c.port, "new", 3));
-	flow_guest_left(now);
-	flow_reap();
-	close(fd);
-	close(other);
-}
-
-/* The guest's peer answers to a port that leads to the same guest port */
-static void forward_of_a_known_peer(void)
-{
-	struct endpoint e, to = { .addr = addr(CLIENTS), .port = FORWARDED + 1 };
-	char data[16];
-	struct iovec iov = { (char[]){ "out" }, 3 };
-	int fd = host_socket(CLIENTS, 0, &e), taken;
-	struct packet p = packet_to(CLIENTS, e.port, &iov);
-	struct endpoint t;
-
-	memlink_clear();
-	taken = host_socket(CLIENTS, 6001, &t);
-	p.sport = 6001;
-	udp_input(&p, now);
-	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3);
-	host_sends(fd, &to, "in", 2);
-	turns();
-	CHECK_EQ(flow_count(), 1);
-	CHECK(guest_got(0, CLIENTS, e.port, "in", 2));
-	flow_guest_left(now);
-	flow_reap();
-	close(fd);
-	close(taken);
-}
-
-/* No flow for what cannot be passed on, and what waits is taken */
-static void forward_without_room(void)
-{
-	struct endpoint c;
-	int fd = host_socket("127.0.0.1", 0, &c);
-
-	memlink_clear();
-	memlink_set_room(0);
-	CHECK(!host_connect(fd, "127.0.0.1", FORWARDED));
-	CHECK_EQ(send(fd, "hi", 2, 0), 2);
-	turns();
-	CHECK_EQ(loop_wait(20), 0);
-	CHECK_EQ(flow_count(), 0);
-	memlink_set_room(MEMLINK_FRAMES);
-	close(fd);
-}
-
-TEST(forwarded_ports)
-{
-	setup_forward();
-	forward_from("127.0.0.1", "127.0.0.1", "192.0.2.1");
-	forward_from("127.0.0.1", "127.0.0.5", "192.0.2.1");
-	forward_from("::1", "::1", "fe80::1");
-	forward_from(CLIENTS, "127.0.0.1", CLIENTS);
-	forward_from(CLIENTS, CLIENTS, CLIENTS);
-	forward_from("2001:db8:7::7", "2001:db8:7::7", "2001:db8:7::7");
-	forward_beside_outbound();
-	conf.udp_ports.count = 1;
-	conf.udp_ports.rule[0].to = 6000;
-	fwd_init(&conf);
-	forward_of_a_known_peer();
-	forward_without_room();
-	teardown();
-}
-
 TEST(switched_off_and_junk)
 {
 	struct endpoint e;
@@ -1027,8 +636,5 @@ TEST(switched_off_and_junk)
 
 int main(int argc, char **argv)
 {
-	if (!hostns_enter() || !hostns_address(CLIENTS) ||
-	    !hostns_address("2001:db8:7::7"))
-		return 1;
-	return unit_main(argc, argv);
+	return host_enter() ? unit_main(argc, argv) : 1;
 }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_udp_listen: forwarded UDP ports: clients of the host begin conversations
+ */
+#include "udp.h"
+
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "guest.h"
+#include "lib/bytes.h"
+#include "lib/loop.h"
+#include "test/unit/hostns.h"
+#include "test/unit/udpfix.h"
+#include "test/unit/unit.h"
+
+static void forward_from(const char *at, const char *to, const char *seen)
+{
+	struct endpoint c, from;
+	char data[16];
+	int fd = host_socket(at, 0, &c);
+	const struct addr dst = addr(to);
+	struct packet p;
+
+	memlink_clear();
+	CHECK(!host_connect(fd, to, FORWARDED));
+	CHECK_EQ(send(fd, "hi", 2, 0), 2);
+	CHECK_EQ(send(fd, "ho", 2, 0), 2);
+	turns();
+	CHECK_EQ(memlink_sent(), 2);
+	CHECK(guest_got(0, seen, c.port, "hi", 2));
+	CHECK(guest_got(1, seen, c.port, "ho", 2));
+	CHECK(parse(0, &p) && p.dport == FORWARDED);
+	CHECK_EQ(flow_count(), 1);
+
+	/* a connected client hears only what comes from where it sent to */
+	p = packet_to(seen, c.port, &(struct iovec){ (char[]){ "yes" }, 3 });
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
+	CHECK(addr_equal(&from.addr, &dst) && from.port == FORWARDED);
+	CHECK_EQ(flow_count(), 1);
+	CHECK_EQ(send(fd, "more", 4, 0), 4);
+	turns();
+	CHECK(guest_got(2, seen, c.port, "more", 4));
+	CHECK_EQ(flow_count(), 1);
+	flow_guest_left(now);
+	flow_reap();
+	close(fd);
+}
+
+/* The guest speaks from a forwarded port, and others to that port */
+static void forward_beside_outbound(void)
+{
+	struct endpoint e, from, c;
+	char data[16];
+	struct iovec iov = { (char[]){ "out" }, 3 };
+	int fd = host_socket(CLIENTS, 0, &e), other = host_socket(CLIENTS, 0, &c);
+	struct packet p = packet_to(CLIENTS, e.port, &iov);
+
+	memlink_clear();
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
+	CHECK_EQ(from.port, FORWARDED);
+	host_sends(fd, &from, "back", 4);
+	turns();
+	CHECK_EQ(flow_count(), 1);
+	CHECK(guest_got(0, CLIENTS, e.port, "back", 4));
+	host_sends(other, &from, "new", 3);
+	turns();
+	CHECK_EQ(flow_count(), 2);
+	CHECK(guest_got(1, CLIENTS, c.port, "new", 3));
+	flow_guest_left(now);
+	flow_reap();
+	close(fd);
+	close(other);
+}
+
+/* The guest's peer answers to a port that leads to the same guest port */
+static void forward_of_a_known_peer(void)
+{
+	struct endpoint e, to = { .addr = addr(CLIENTS), .port = FORWARDED + 1 };
+	char data[16];
+	struct iovec iov = { (char[]){ "out" }, 3 };
+	int fd = host_socket(CLIENTS, 0, &e), taken;
+	struct packet p = packet_to(CLIENTS, e.port, &iov);
+	struct endpoint t;
+
+	memlink_clear();
+	taken = host_socket(CLIENTS, 6001, &t);
+	p.sport = 6001;
+	udp_input(&p, now);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3);
+	host_sends(fd, &to, "in", 2);
+	turns();
+	CHECK_EQ(flow_count(), 1);
+	CHECK(guest_got(0, CLIENTS, e.port, "in", 2));
+	flow_guest_left(now);
+	flow_reap();
+	close(fd);
+	close(taken);
+}
+
+/* No flow for what cannot be passed on, and what waits is taken */
+static void forward_without_room(void)
+{
+	struct endpoint c;
+	int fd = host_socket("127.0.0.1", 0, &c);
+
+	memlink_clear();
+	memlink_set_room(0);
+	CHECK(!host_connect(fd, "127.0.0.1", FORWARDED));
+	CHECK_EQ(send(fd, "hi", 2, 0), 2);
+	turns();
+	CHECK_EQ(loop_wait(20), 0);
+	CHECK_EQ(flow_count(), 0);
+	memlink_set_room(MEMLINK_FRAMES);
+	close(fd);
+}
+
+/* More than a turn takes, and between two turns the guest changes its address:
+ * what still waits is of the client's flow all the same
+ */
+static void forward_a_burst(void)
+{
+	struct addr a = addr("192.0.2.77");
+	struct endpoint c, to = { .addr = addr(CLIENTS), .port = FORWARDED };
+	int fd = host_socket(CLIENTS, 0, &c);
+
+	memlink_clear();
+	for (uint8_t i = 0; i < 20; i++)
+		host_sends(fd, &to, &i, 1);
+	loop_dispatch(loop_wait(50), now);
+	CHECK_EQ(flow_count(), 1);
+	guest_learn_addr(&a);
+	turns();
+	CHECK_EQ(memlink_sent(), 20);
+	for (uint8_t i = 0; i < 20; i++)
+		CHECK(guest_got(i, CLIENTS, c.port, &i, 1));
+	CHECK_EQ(flow_count(), 1);
+	flow_guest_left(now);
+	flow_reap();
+	close(fd);
+}
+
+TEST(forwarded_ports)
+{
+	setup_with(65520, true);
+	forward_from("127.0.0.1", "127.0.0.1", "192.0.2.1");
+	forward_from("127.0.0.1", "127.0.0.5", "192.0.2.1");
+	forward_from("::1", "::1", "fe80::1");
+	forward_from(CLIENTS, "127.0.0.1", CLIENTS);
+	forward_from(CLIENTS, CLIENTS, CLIENTS);
+	forward_from("2001:db8:7::7", "2001:db8:7::7", "2001:db8:7::7");
+	forward_beside_outbound();
+	conf.udp_ports.count = 1;
+	conf.udp_ports.rule[0].to = 6000;
+	fwd_init(&conf);
+	forward_of_a_known_peer();
+	forward_without_room();
+	forward_a_burst();
+	teardown();
+}
+
+int main(int argc, char **argv)
+{
+	return host_enter() ? unit_main(argc, argv) : 1;
+}
