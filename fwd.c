@@ -60,20 +60,12 @@ static void fwd_rules_set(struct fwd_rules *r, const struct portspec *s)
 /**
  * fwd_init() - Take over the rules and mappings of the command line
  * @c:		configuration, kept
- *
- * Without a -u of its own, UDP forwards the ports that TCP does, to the same
- * port each.
  */
 void fwd_init(const struct conf *c)
 {
 	fwd_conf = c;
 	fwd_rules_set(&fwd_tcp, &c->tcp_ports);
 	fwd_rules_set(&fwd_udp, &c->udp_ports);
-	if (c->udp_ports.given || c->udp_ports.count)
-		return;
-	fwd_rules_set(&fwd_udp, &c->tcp_ports);
-	for (unsigned i = 0; i < fwd_udp.count; i++)
-		fwd_udp.rule[i].to = fwd_udp.rule[i].first;
 }
 
 /**
@@ -301,6 +293,18 @@ static bool fwd_is_dns(uint8_t proto, uint16_t port)
 	       (port == PORT_DNS || port == PORT_DNS_TLS);
 }
 
+/*
+ * Where the gateway is mapped, so is our link-local address: by it the guest's
+ * routes know the gateway (RFC 4861 6.3.4)
+ */
+static bool fwd_is_host_loopback(const struct conf_family *fam,
+				 const struct addr *dst)
+{
+	return fwd_matches(&fam->map_host_loopback, dst) ||
+	       (fwd_matches(&fam->map_host_loopback, &fam->gateway) &&
+		addr_equal(dst, guest_our_ll()));
+}
+
 /* Where on the host what the guest sends to @dst goes; unspecified: nowhere */
 static struct addr fwd_host_remote(uint8_t proto, const struct addr *dst,
 				   uint16_t port)
@@ -309,7 +313,7 @@ static struct addr fwd_host_remote(uint8_t proto, const struct addr *dst,
 
 	if (fwd_is_dns(proto, port) && fwd_matches(&fam->dns_forward, dst))
 		return fam->dns_host;
-	if (fwd_matches(&fam->map_host_loopback, dst)) {
+	if (fwd_is_host_loopback(fam, dst)) {
 		if (fwd_is_dns(proto, port) && port == PORT_DNS &&
 		    !addr_is_unspecified(&fam->dns_to_host))
 			return fam->dns_to_host;
@@ -326,8 +330,8 @@ static struct addr fwd_host_remote(uint8_t proto, const struct addr *dst,
  * fwd_to_host() - The host's side of a flow that the guest begins
  * @proto:	IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6
  * @guest:	the guest's side: @remote is the guest, @local its destination
- * @host:	filled in: @remote to connect to, @local to bind to (unspecified:
- *		routing decides) with @lport 0
+ * @host:	filled in: @remote to connect to, @local to bind to with @lport
+ *		0 (unspecified: routing decides)
  * Return: false where the destination leads nowhere
  */
 bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
@@ -384,7 +388,7 @@ static bool fwd_guest_remote(const struct port_rule *r,
 /**
  * fwd_to_guest() - The guest's side of a flow that a client on the host begins
  * @r:		forwarding rule of the port that was connected to
- * @host:	the host's side: @remote is the client, @local what it connected to
+ * @host:	the host's side: @remote is the client, @local what it spoke to
  * @guest:	filled in: @remote is the guest, @local the client as it sees it
  * Return: false where there is no such guest, or no address to speak from
  */
@@ -447,8 +451,8 @@ static int fwd_socket_setup(int fd, uint8_t proto,
  * fwd_socket() - A socket for the host's side of a flow
  * @proto:	IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6 (ping
  *		sockets)
- * @host:	the host's side; bound to @host->local and @host->lport as far as
- *		they are set (ICMP: the identifier)
+ * @host:	the host's side; bound to its @local and @lport as far as they
+ *		are set (ICMP: the identifier)
  *
  * Not connected. UDP sockets with a port share it with others that have
  * SO_REUSEADDR: until connect(), and for what was queued before it, they can

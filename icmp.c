@@ -278,7 +278,7 @@ static void icmp_tell_queued(struct flow *f, struct msghdr *m, size_t len)
 	icmp_tell(f, &e, icmp_buffer, len);
 }
 
-/* Passes on what waits in the error queue, and takes the error off the socket */
+/* Passes on what the error queue holds, takes the error off the socket */
 static void icmp_drain_errors(struct flow *f)
 {
 	int fd = icmp_of(f)->watch.fd, pending;

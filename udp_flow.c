@@ -8,7 +8,7 @@
  *
  *	                 open: both sides in the table, socket watched
  *	 the guest's or  |
- *	 a client's  --> LIVE --- no datagram for the timeout, guest left --> end
+ *	 a client's  --> LIVE --- none for the timeout, or guest left --> end
  *	 first datagram  | ^
  *	                 v | link writable, or a second has passed
  *	               stalled: the link was full; the socket keeps what comes

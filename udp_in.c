@@ -51,11 +51,14 @@ static struct {
 	unsigned iov_count;
 } batch;
 
+/* What came in fragments may go in fragments, IPv6 too: its sender has been
+ * told the path's MTU already
+ */
 static int udp_in_pmtudisc(const struct packet *p)
 {
 	if (addr_is_v4(&p->src))
 		return p->df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
-	return p->df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT;
+	return p->frag_id ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO;
 }
 
 static void udp_in_option(int fd, const struct packet *p, int v4, int v6,
@@ -89,7 +92,8 @@ static void udp_in_set_options(struct udp_flow *u, const struct packet *p)
 
 static bool udp_in_same_options(const struct packet *a, const struct packet *b)
 {
-	return a->df == b->df && a->ttl == b->ttl && a->tos == b->tos;
+	return udp_in_pmtudisc(a) == udp_in_pmtudisc(b) && a->ttl == b->ttl &&
+	       a->tos == b->tos;
 }
 
 /* Adds a datagram; false: the batch is full */

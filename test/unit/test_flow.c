@@ -131,7 +131,8 @@ TEST(keys_of_one_slot_are_told_apart)
 
 	do {
 		b = side_of(++n, FLOW_AT_GUEST);
-	} while (flow_slot_of(IPPROTO_UDP, &b) != flow_slot_of(IPPROTO_TCP, &b));
+	} while (flow_slot_of(IPPROTO_UDP, &b) !=
+		 flow_slot_of(IPPROTO_TCP, &b));
 	flow_make(FLOW_UDP, n);
 	CHECK(flow_lookup(IPPROTO_UDP, &b, &side));
 	CHECK(!flow_lookup(IPPROTO_TCP, &b, &side));

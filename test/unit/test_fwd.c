@@ -33,11 +33,13 @@ static void setup_rules(struct conf *c)
 {
 	c->tcp_ports = (struct portspec){ .given = true };
 	c->tcp_ports.count = 2;
-	c->tcp_ports.rule[0] = (struct port_rule){ .first = 2000, .last = 2010,
-						   .to = 3000 };
-	c->tcp_ports.rule[1] = (struct port_rule){ .first = 22, .last = 22,
-						   .to = 22, .has_target = true,
-						   .target = addr("192.0.2.9") };
+	c->tcp_ports.rule[0] = (struct port_rule){
+		.first = 2000, .last = 2010, .to = 3000,
+	};
+	c->tcp_ports.rule[1] = (struct port_rule){
+		.first = 22, .last = 22, .to = 22,
+		.has_target = true, .target = addr("192.0.2.9"),
+	};
 }
 
 /* The guest shares 192.0.2.2 and 2001:db8::2; the gateways map to loopback */
@@ -56,7 +58,7 @@ static void setup(void)
 	setup_rules(&conf);
 	guest_init(&(struct guest_conf){ .addr4 = v4->addr,
 					 .addr6 = v6->addr,
-					 .our_ll = addr("fe80::1") });
+					 .our_ll = addr("fe80::aa55") });
 	fwd_init(&conf);
 }
 
@@ -116,6 +118,21 @@ TEST(host_loopback_is_mapped)
 	CHECK_TO(TCP, "192.0.2.1", 80, "192.0.2.1:80");
 	conf.family[CONF_V4].map_host_loopback = ADDR_ANY4;
 	CHECK_TO(TCP, "0.0.0.0", 80, "");
+}
+
+/* By our link-local address the guest's routes know the gateway */
+TEST(our_own_address_is_the_gateways)
+{
+	setup();
+	CHECK_TO(TCP, "fe80::aa55", 80, "[fe80::aa55]:80");
+	conf.family[CONF_V6].gateway = addr("fe80::1");
+	CHECK_TO(TCP, "fe80::aa55", 80, "[::1]:80");
+	CHECK_TO(TCP, "fe80::aa56", 80, "[fe80::aa56]:80");
+	conf.family[CONF_V6].map_host_loopback = addr("2001:db8::77");
+	CHECK_TO(TCP, "fe80::aa55", 80, "[fe80::aa55]:80");
+	conf.family[CONF_V6].map_host_loopback = ADDR_ANY6;
+	conf.family[CONF_V6].gateway = ADDR_ANY6;
+	CHECK_TO(TCP, "fe80::aa55", 80, "[fe80::aa55]:80");
 }
 
 TEST(resolver_behind_host_loopback)
@@ -203,8 +220,10 @@ static const char *to_guest(unsigned rule, const char *client, uint16_t port)
 TEST(inbound_keeps_the_client)
 {
 	setup();
-	CHECK_FROM(0, "198.51.100.1", 2000, "198.51.100.1:5555 > 192.0.2.2:3000");
-	CHECK_FROM(0, "198.51.100.1", 2010, "198.51.100.1:5555 > 192.0.2.2:3010");
+	CHECK_FROM(0, "198.51.100.1", 2000,
+		   "198.51.100.1:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "198.51.100.1", 2010,
+		   "198.51.100.1:5555 > 192.0.2.2:3010");
 	CHECK_FROM(0, "2001:db8:9::1", 2001,
 		   "[2001:db8:9::1]:5555 > [2001:db8::2]:3001");
 	CHECK_FROM(0, "224.0.0.1", 2000, "");
@@ -236,7 +255,8 @@ TEST(inbound_from_loopback_is_mapped)
 	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
 	CHECK_FROM(0, "127.0.0.1", 2000, "");
 	CHECK_FROM(0, "192.0.2.2", 2000, "");
-	CHECK_FROM(0, "198.51.100.1", 2000, "198.51.100.1:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "198.51.100.1", 2000,
+		   "198.51.100.1:5555 > 192.0.2.2:3000");
 }
 
 TEST(inbound_link_local)
@@ -268,15 +288,11 @@ TEST(inbound_without_an_address_of_the_family)
 	CHECK_FROM(0, "2001:db8:9::1", 2000, "");
 }
 
-TEST(udp_follows_tcp_unless_told)
+TEST(rules_of_each_protocol)
 {
 	setup();
 	CHECK(fwd_rule(IPPROTO_TCP, 1) && !fwd_rule(IPPROTO_TCP, 2));
 	CHECK_EQ(fwd_rule(IPPROTO_TCP, 0)->to, 3000);
-	CHECK_EQ(fwd_rule(IPPROTO_UDP, 0)->to, 2000);
-	CHECK(fwd_rule(IPPROTO_UDP, 1)->has_target);
-	conf.udp_ports.given = conf.udp_ports.none = true;
-	fwd_init(&conf);
 	CHECK(!fwd_rule(IPPROTO_UDP, 0));
 	conf.udp_ports = (struct portspec){ .given = true, .count = 1 };
 	conf.udp_ports.rule[0] = (struct port_rule){ .first = 9, .last = 9,
@@ -284,6 +300,9 @@ TEST(udp_follows_tcp_unless_told)
 	fwd_init(&conf);
 	CHECK_EQ(fwd_rule(IPPROTO_UDP, 0)->to, 10);
 	CHECK(!fwd_rule(IPPROTO_UDP, 1));
+	conf.udp_ports.none = true;
+	fwd_init(&conf);
+	CHECK(!fwd_rule(IPPROTO_UDP, 0));
 }
 
 static unsigned listen_calls;
@@ -475,8 +494,8 @@ TEST(sockets_are_bound_as_told)
 
 TEST(ipv6_sockets_take_no_ipv4)
 {
-	struct flow_side h = { .remote = ADDR_LOOPBACK6, .local = ADDR_LOOPBACK6,
-			       .rport = 9 };
+	struct flow_side h = { .remote = ADDR_LOOPBACK6,
+			       .local = ADDR_LOOPBACK6, .rport = 9 };
 	int fd;
 
 	setup();

@@ -96,7 +96,10 @@ TEST(no_route_is_told)
 /* A run of which only the second is too large for the host's path */
 TEST(path_mtu_is_told)
 {
-	static const struct { const char *dst, *at; unsigned type, code; } w[] = {
+	static const struct {
+		const char *dst, *at;
+		unsigned type, code;
+	} w[] = {
 		{ "192.0.2.1", "127.0.0.1", 3, 4 },
 		{ "fe80::1", "::1", 2, 0 },
 	};
@@ -122,8 +125,8 @@ TEST(path_mtu_is_told)
 		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 200);
 		CHECK_EQ(memlink_sent(), 1);
 		CHECK(guest_told(w[i].type, w[i].code, 1500, w[i].dst, e.port));
-		/* the same without don't-fragment goes in fragments */
-		run[1].df = false;
+		/* what came in fragments goes in fragments */
+		came_in_fragments(&run[1]);
 		run[1].next = NULL;
 		udp_input(&run[1], now);
 		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3000);

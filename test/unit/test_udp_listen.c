@@ -58,7 +58,8 @@ static void forward_beside_outbound(void)
 	struct endpoint e, from, c;
 	char data[16];
 	struct iovec iov = { (char[]){ "out" }, 3 };
-	int fd = host_socket(CLIENTS, 0, &e), other = host_socket(CLIENTS, 0, &c);
+	int fd = host_socket(CLIENTS, 0, &e);
+	int other = host_socket(CLIENTS, 0, &c);
 	struct packet p = packet_to(CLIENTS, e.port, &iov);
 
 	memlink_clear();
@@ -83,7 +84,8 @@ static void forward_beside_outbound(void)
 /* The guest's peer answers to a port that leads to the same guest port */
 static void forward_of_a_known_peer(void)
 {
-	struct endpoint e, to = { .addr = addr(CLIENTS), .port = FORWARDED + 1 };
+	struct endpoint to = { .addr = addr(CLIENTS), .port = FORWARDED + 1 };
+	struct endpoint e;
 	char data[16];
 	struct iovec iov = { (char[]){ "out" }, 3 };
 	int fd = host_socket(CLIENTS, 0, &e), taken;

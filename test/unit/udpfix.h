@@ -36,6 +36,7 @@ unsigned turns(void);
 void later(usec_t sec);
 struct packet packet_to(const char *dst, uint16_t port,
 		const struct iovec *data);
+void came_in_fragments(struct packet *p);
 void guest_sends(const char *dst, uint16_t port, const void *data,
 		size_t len);
 int host_socket(const char *at, uint16_t port, struct endpoint *e);
