@@ -69,8 +69,8 @@ void log_init(const char *ident, enum log_level max)
 /**
  * log_file_open() - Log to a file, too
  * @path:	file; made with mode 0600 whatever the umask, or continued
- * @max_size:	bytes it may have, at least 1; a regular file's oldest lines
- *		make room. Other kinds of files are just written to.
+ * @max_size:	bytes it may have, at least 1: the oldest lines make room. What
+ *		has no size, like a pipe, is just written to.
  * Return: 0, or a negative error code of open(2)
  */
 int log_file_open(const char *path, size_t max_size)
@@ -78,14 +78,11 @@ int log_file_open(const char *path, size_t max_size)
 	mode_t mask = umask(0);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
 	int rc = fd < 0 ? -errno : 0;
-	struct stat st;
 
 	umask(mask);
 	if (rc)
 		return rc;
 	log_file_max = max_size;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		log_file_max = 0;
 	if (log_file_fd >= 0)
 		close(log_file_fd);
 	log_file_fd = fd;
@@ -164,7 +161,7 @@ static void log_file_write(const char *line, size_t len)
 {
 	off_t size = lseek(log_file_fd, 0, SEEK_END);
 
-	if (log_file_max && size >= 0 && (size_t)size + len > log_file_max) {
+	if (size >= 0 && (size_t)size + len > log_file_max) {
 		size_t keep = log_file_max / 2;
 
 		if (len > log_file_max)

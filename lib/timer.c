@@ -131,11 +131,7 @@ static void list_move(struct timer **from, struct timer **to)
 /* First tick that is not before a time: timers never fire early */
 static uint64_t tick_of(usec_t due)
 {
-	uint64_t tick = due >> TICK_SHIFT;
-
-	if (due & ((1 << TICK_SHIFT) - 1) && tick < NEVER >> TICK_SHIFT)
-		tick++;
-	return tick;
+	return (due >> TICK_SHIFT) + !!(due & ((1 << TICK_SHIFT) - 1));
 }
 
 static void wheel_place(struct timer *t)
@@ -195,10 +191,8 @@ static unsigned bits_next(const uint64_t *bits, unsigned i)
 		unsigned at = (i + n) & SLOT_MASK;
 		uint64_t word = bits[at / 64] >> at % 64;
 
-		if (word) {
-			n += (unsigned)__builtin_ctzll(word);
-			return n <= SLOTS ? n : 0;
-		}
+		if (word)
+			return n + (unsigned)__builtin_ctzll(word);
 		n += 64 - at % 64;
 	}
 	return 0;

@@ -144,10 +144,12 @@ part_fuzz()
 		[ -e "$t" ] || continue
 		name=${t##*/}
 		name=${name%.c}
-		mkdir -p "build/fuzz/corpus/$name" "test/fuzz/seeds/$name"
+		set -- "build/fuzz/corpus/$name"
+		mkdir -p "$1"
+		[ ! -d "test/fuzz/seeds/$name" ] ||
+			set -- "$1" "test/fuzz/seeds/$name"
 		if "build/fuzz/${t%.c}" -max_total_time="${FUZZ_SECONDS:-20}" \
-			-timeout=10 -artifact_prefix="build/fuzz/$name-" \
-			"build/fuzz/corpus/$name" "test/fuzz/seeds/$name" \
+			-timeout=10 -artifact_prefix="build/fuzz/$name-" "$@" \
 			>"build/fuzz/$name.log" 2>&1 </dev/null; then
 			p=$((p + 1))
 		else

@@ -114,9 +114,11 @@ static void say_dirty(void)
 	info("one\ntwo\t\x7f\x1b[1m");
 }
 
+static int width;
+
 static void say_long(void)
 {
-	info("%05000d", 1);
+	info("%0*d", width, 1);
 }
 
 TEST(always_one_line)
@@ -124,9 +126,14 @@ TEST(always_one_line)
 	char *text = said(say_dirty);
 
 	CHECK(!strcmp(text, "one?two???[1m\n"));
-	text = said(say_long);
-	CHECK_EQ(strlen(text), 1024);
-	CHECK(strchr(text, '\n') == text + 1023);
+	for (width = 1020; width < 1030; width++) {
+		size_t len = width < 1023 ? (size_t)width : 1023;
+
+		text = said(say_long);
+		CHECK_EQ(strlen(text), len + 1);
+		CHECK(strchr(text, '\n') == text + len);
+		CHECK_EQ(size_of(said_path), len + 1);
+	}
 }
 
 static void say_many(void)
@@ -203,11 +210,54 @@ static void say_much(void)
 	if (log_file_open(file_path, file_max))
 		_exit(1);
 	for (int i = 0; i < 5000; i++) {
-		info("line %d %.*s", i, i % 60,
-		     "............................................................");
-		if ((size_t)size_of(file_path) > file_max)
+		size_t was = (size_t)size_of(file_path), is;
+
+		/* up to 80 bytes with the time, and some of 400 */
+		info("line %d %0*d", i, i % 50 ? i % 60 : 400, 0);
+		is = (size_t)size_of(file_path);
+		if (is > file_max)
 			_exit(2);
+		/* half goes, not more than a line beyond it, and not early */
+		if (is < was && (is + 450 < file_max / 2 ||
+				 was + 450 < file_max))
+			_exit(3);
 	}
+}
+
+/* Lines of 25 bytes, 40 of which fit exactly; then the oldest 20 make room */
+static void say_exactly(void)
+{
+	struct timespec t;
+	int pre;
+
+	log_stderr_off();
+	if (log_file_open(file_path, 1000))
+		_exit(1);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	pre = snprintf(NULL, 0, "%ld.000000 ", (long)t.tv_sec);
+	for (int i = 0; i < 40; i++)
+		info("%0*d", 24 - pre, i);
+	if (size_of(file_path) != 1000)
+		_exit(2);
+	info("%0*d", 24 - pre, 40);
+	if (size_of(file_path) != 21 * 25)
+		_exit(3);
+}
+
+TEST(file_is_filled_and_cut_to_the_byte)
+{
+	char *text;
+	int i = 0, got;
+
+	unlink(file_path);
+	said(say_exactly);
+	CHECK_EQ(WEXITSTATUS(status), 7);
+	text = content(file_path);
+	for (char *l = strtok(text, "\n"); l; l = strtok(NULL, "\n"), i++) {
+		CHECK_EQ(sscanf(l, "%*d.%*d %d", &got), 1);
+		CHECK_EQ(got, 20 + i);
+	}
+	CHECK_EQ(i, 21);
 }
 
 /* Whole lines, the newest ones, without a gap */
@@ -225,7 +275,7 @@ static void check_lines(char *text, int from_max)
 
 TEST(file_is_bounded_and_keeps_the_newest)
 {
-	static const size_t max[] = { 1000, 4096, 5000, 100000 };
+	static const size_t max[] = { 2000, 4096, 5000, 100000 };
 
 	for (unsigned i = 0; i < sizeof(max) / sizeof(*max); i++) {
 		unlink(file_path);

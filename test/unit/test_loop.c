@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -169,6 +170,18 @@ TEST(signal_is_no_event)
 	setitimer(ITIMER_REAL, &t, NULL);
 	CHECK_EQ(loop_wait(5000), 0);
 	CHECK_EQ(loop_wait(1), 0);
+}
+
+TEST(out_of_descriptors)
+{
+	struct rlimit was, none;
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &was));
+	none = (struct rlimit){ 0, was.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &none));
+	CHECK_EQ(loop_init(), -EMFILE);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
+	CHECK(loop_init() >= 0);
 }
 
 int main(int argc, char **argv)

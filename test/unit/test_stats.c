@@ -37,8 +37,10 @@ TEST(counts_and_prints)
 	CHECK(!drop(DROP_LENGTH));
 	stat_add(STAT_BYTES_IN, 5000000000);
 	stat_add(STAT_BYTES_IN, 1);
+	stat_add(STAT_FRAMES_IN, 3);
 	log_init("x", LOG_LEVEL_ERR);
-	CHECK(!strcmp(printed(), "stats: 5000000001 bytes from the guest\n"
+	CHECK(!strcmp(printed(), "stats: 3 frames from the guest\n"
+				 "stats: 5000000001 bytes from the guest\n"
 				 "stats: dropped 1: truncated header\n"
 				 "stats: dropped 2: bad frame length prefix\n"));
 }

@@ -2,9 +2,11 @@
 /*
  * Tests of lib/timer.c: a fake clock, but for those of the timerfd
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -90,6 +92,7 @@ TEST(fires_once_not_early_and_a_tick_late_at_most)
 	static const usec_t ahead[] = {
 		1, 127, 128, 129, 1000, 32767, 32768, 32769, 8388607, 8388608,
 		8388609, 2147483647, 2147483648, 2147483649, HOUR, DAY,
+		(1ULL << 39) - 1, 1ULL << 39, (1ULL << 39) + 1,
 		6 * DAY, 7 * DAY, 30 * DAY, 400 * DAY,
 	};
 	static const usec_t start[] = { 0, 1, 127, 128, 5555555, 123 * DAY };
@@ -374,6 +377,18 @@ TEST(clock_runs)
 	usleep(2000);
 	b = clock_now();
 	CHECK(b - a >= 2000 && b - a < 2 * USEC_PER_SEC);
+}
+
+TEST(out_of_descriptors)
+{
+	struct rlimit was, none;
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &was));
+	none = (struct rlimit){ 0, was.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &none));
+	CHECK_EQ(timer_init(0), -EMFILE);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
+	CHECK(timer_init(0) >= 0);
 }
 
 int main(int argc, char **argv)
