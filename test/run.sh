@@ -99,7 +99,9 @@ run_pytest() # PART DIRECTORY [ARGUMENT]...
 
 	shift 2
 	rm -f "$report"
+	# shellcheck disable=SC2086 # a list of words
 	$py -m pytest -q -p no:cacheprovider --junitxml="$report" "$@" \
+		${PYTEST_ARGS:-} \
 		"$dir" </dev/null
 	n=$($py - "$report" <<-'END'
 	import sys, xml.etree.ElementTree as x
