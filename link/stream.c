@@ -168,8 +168,9 @@ static unsigned stream_take(struct frame *frames, unsigned max)
 			continue;
 		}
 		rx.iov[n] = (struct iovec){ p, len };
+		/* csum_ok true would save 30 ms of CPU a GiB (AVX2) */
 		frames[n] = (struct frame){ .iov = &rx.iov[n], .cnt = 1,
-					    .len = len };
+					    .len = len, .csum_ok = false };
 		n++;
 	}
 	return n;

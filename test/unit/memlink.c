@@ -50,6 +50,7 @@ static unsigned memlink_receive(struct frame *frames, unsigned max)
 			.iov = s->iov,
 			.cnt = memlink_cut(s, s->data, s->len),
 			.len = s->len,
+			.csum_ok = memlink_link_caps.csum,
 		};
 	}
 	return n;

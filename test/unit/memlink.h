@@ -4,7 +4,8 @@
  *
  * What the code under test commits is kept, in order, to be looked at; what
  * the test queues is received. Room, capabilities and the size of the buffers
- * that frames lie in are the test's to set.
+ * that frames lie in are the test's to set. With checksums left to the other
+ * side (caps), those of what is received count as right, too.
  */
 #ifndef MEMLINK_H
 #define MEMLINK_H
