@@ -4,7 +4,8 @@
  * them, with real sockets in an empty network namespace
  *
  * The input is a list of records, each a byte of flags, a length (2 bytes, big-
- * endian) and a frame:
+ * endian; the highest bit: the link has room for two frames and no more) and a
+ * frame:
  *
  *	0x80	more frames come before they are received
  *	0x40	leave the IPv4 header's checksum as it is (else it is put right)
@@ -13,12 +14,15 @@
  *	0x1f	time that passes before: 2^n microseconds
  *
  * Transport checksums count as right, or nothing would pass. Behind the
- * gateway's address, port 7, TCP listens. A frame sent in answer must be one
- * that packet_parse() takes, and no flow may be left once the guest is gone.
+ * gateway's address, TCP on port 7 sends some data and its FIN at once, UDP on
+ * port 7 echoes, and pings are answered. A frame sent in answer must be one that
+ * packet_parse() takes, and no flow may be left once the guest is gone.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -44,11 +48,13 @@
 #define MORE		0x80
 #define KEEP_CSUM	0x40
 #define KEEP_ACK	0x20
+#define FULL		0x8000
 
 static struct conf conf;
 static usec_t now;
 static uint32_t next_seq[16];
-static int listener;
+static int tcp_server, udp_server;
+static int accepted[4];
 
 static struct addr addr(const char *text)
 {
@@ -59,14 +65,22 @@ static struct addr addr(const char *text)
 	return a;
 }
 
-static void listen_on_loopback(void)
+static int server(int type)
 {
 	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6,
 				     .sin6_port = __builtin_bswap16(7) };
+	int fd = socket(AF_INET6, type | SOCK_NONBLOCK, 0);
 
-	listener = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (bind(listener, (struct sockaddr *)&sin6, sizeof(sin6)) ||
-	    listen(listener, 128))
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sin6, sizeof(sin6)))
+		abort();
+	return fd;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || dprintf(fd, "%s", text) < 0 || close(fd))
 		abort();
 }
 
@@ -74,14 +88,48 @@ static void listen_on_loopback(void)
 static void leave_the_host(void)
 {
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	char uid[32], gid[32];
 	int fd;
+
+	snprintf(uid, sizeof(uid), "0 %u 1", getuid());
+	snprintf(gid, sizeof(gid), "0 %u 1", getgid());
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
 		abort();
+	put("/proc/self/setgroups", "deny");
+	put("/proc/self/uid_map", uid);
+	put("/proc/self/gid_map", gid);
+	put("/proc/sys/net/ipv4/ping_group_range", "0 0");
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	if (ioctl(fd, SIOCSIFFLAGS, &ifr) || close(fd))
 		abort();
-	listen_on_loopback();
+	tcp_server = server(SOCK_STREAM);
+	udp_server = server(SOCK_DGRAM);
+	if (listen(tcp_server, 128))
+		abort();
+}
+
+/* The host's side of what the frames began */
+static void serve(void)
+{
+	static unsigned next;
+	static char data[3000];
+	struct sockaddr_in6 from;
+	socklen_t size = sizeof(from);
+	ssize_t n;
+	int fd;
+
+	while ((fd = accept4(tcp_server, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+		if (write(fd, data, sizeof(data)) > 0)
+			shutdown(fd, SHUT_WR);
+		if (accepted[next % 4])
+			close(accepted[next % 4]);
+		accepted[next++ % 4] = fd;
+	}
+	while ((n = recvfrom(udp_server, data, sizeof(data), 0,
+			     (struct sockaddr *)&from, &size)) >= 0)
+		sendto(udp_server, data, (size_t)n, 0,
+		       (struct sockaddr *)&from, size);
 }
 
 static void configure(void)
@@ -103,6 +151,8 @@ static void configure(void)
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct guest_conf g = { .our_ll = addr("fe80::1") };
@@ -166,10 +216,13 @@ static void turn(void)
 {
 	timer_run(now);
 	link_events()->readable(now);
-	loop_dispatch(loop_wait(0), now);
-	link_flush();
-	flow_reap();
-	check_sent();
+	for (int i = 0; i < 2; i++) {
+		loop_dispatch(loop_wait(0), now);
+		link_flush();
+		flow_reap();
+		check_sent();
+		serve();
+	}
 }
 
 static void queue(uint8_t flags, const uint8_t *data, size_t len)
@@ -193,13 +246,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cur c = cur_of(data, size);
 	unsigned queued = 0;
-	int fd;
 
 	memlink_caps()->csum = true;
 	link_events()->up(now);
 	while (c.left >= 3) {
 		uint8_t flags = cur_u8(&c);
-		size_t len = cur_be16(&c);
+		uint16_t len_flags = cur_be16(&c);
+		size_t len = len_flags & 0x7fff;
 		const uint8_t *frame;
 
 		len = len < c.left ? len : c.left;
@@ -209,14 +262,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (flags & MORE && ++queued < 64)
 			continue;
 		queued = 0;
+		memlink_set_room(len_flags & FULL ? 2 : MEMLINK_FRAMES);
 		turn();
+		memlink_set_room(MEMLINK_FRAMES);
+		if (len_flags & FULL)
+			link_events()->writable(now);
 	}
 	turn();
 	link_events()->down(now);
 	flow_reap();
 	assert(!flow_count());
 	memlink_clear();
-	while ((fd = accept(listener, NULL, NULL)) >= 0)
-		close(fd);
+	serve();
 	return 0;
 }
