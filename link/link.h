@@ -16,7 +16,7 @@
  *	k = link_reserve(loans, n, hlen, room);   lent: k <= n frames of hlen
  *	                                          header and room payload bytes
  *	... read socket data straight into loans[i].iov, write loans[i].hdr,
- *	    set loans[i].len (and .gso_size, .csum_start) ...
+ *	    set loans[i].len (and .gso_size) ...
  *	link_commit(loans, j);                    the first j are sent, in order;
  *	                                          the rest of the loan goes back
  *	link_flush();                             once a turn: one system call

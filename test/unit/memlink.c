@@ -21,7 +21,6 @@ static unsigned memlink_in_count;
 static unsigned memlink_in_next;
 static unsigned memlink_room;
 static size_t memlink_buffer;
-static unsigned memlink_lent;
 static size_t memlink_hlen;
 static struct link_caps memlink_link_caps;
 
@@ -67,7 +66,6 @@ static unsigned memlink_reserve(struct loan *loans, unsigned n, size_t hlen,
 {
 	unsigned i;
 
-	assert(!memlink_lent);
 	assert(hlen + room <= MEMLINK_FRAME_MAX);
 	for (i = 0; i < n && memlink_out_count + i < memlink_room; i++) {
 		struct memlink_slot *s = &memlink_out[memlink_out_count + i];
@@ -78,21 +76,18 @@ static unsigned memlink_reserve(struct loan *loans, unsigned n, size_t hlen,
 			.cnt = memlink_cut(s, s->data + hlen, room),
 		};
 	}
-	memlink_lent = i;
 	memlink_hlen = hlen;
 	return i;
 }
 
 static void memlink_commit(struct loan *loans, unsigned n)
 {
-	assert(n <= memlink_lent);
 	for (unsigned i = 0; i < n; i++) {
 		struct memlink_slot *s = &memlink_out[memlink_out_count++];
 
 		s->len = memlink_hlen + loans[i].len;
 		s->gso_size = loans[i].gso_size;
 	}
-	memlink_lent = 0;
 }
 
 static void memlink_flush(void)
@@ -165,5 +160,4 @@ const uint8_t *memlink_frame(unsigned i, size_t *len, uint16_t *gso_size)
 void memlink_clear(void)
 {
 	memlink_out_count = 0;
-	memlink_lent = 0;
 }
