@@ -155,6 +155,10 @@ static void conf_host_dns(struct conf *c, const struct addr *a)
 
 	if (!f->on)
 		return;
+	/* The mapping would lead away from a server of the same address */
+	if (addr_equal(a, &f->map_host_loopback) &&
+	    addr_is_unspecified(&f->dns_to_host))
+		f->dns_to_host = *a;
 	if (!addr_is_loopback(a)) {
 		conf_add_dns(f, a);
 		return;

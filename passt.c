@@ -138,11 +138,8 @@ static void passt_rlimit(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/*
- * After fork() only: a signalfd tells the epoll instance of the signals of the
- * process that added it
- */
-static void passt_signals_init(void)
+/* From before anything is made that a signal's default action would leave */
+static sigset_t passt_signals_block(void)
 {
 	sigset_t set;
 
@@ -151,6 +148,17 @@ static void passt_signals_init(void)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	return set;
+}
+
+/*
+ * After fork() only: a signalfd tells the epoll instance of the signals of the
+ * process that added it
+ */
+static void passt_signals_init(void)
+{
+	const sigset_t set = passt_signals_block();
+
 	passt_signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	passt_signals.fn = passt_on_signal;
 	if (passt_signals.fd < 0 || loop_add(&passt_signals, EPOLLIN) < 0)
@@ -178,9 +186,17 @@ static void passt_loop_init(const struct conf *c, usec_t now)
 		timer_arm(&passt_stats, now + passt_stats_interval);
 }
 
-/* Our link-local address: EUI-64 of our MAC (RFC 4291 appendix A) */
-static struct addr passt_link_local(const uint8_t *mac)
+/*
+ * Our link-local address, which is the guest's router: the gateway's where that
+ * is one, else EUI-64 of our MAC (RFC 4291 appendix A)
+ */
+static struct addr passt_link_local(const struct conf *c)
 {
+	const struct addr *gateway = &c->family[CONF_V6].gateway;
+	const uint8_t *mac = c->mac;
+
+	if (addr_is_link_local6(gateway))
+		return *gateway;
 	return (struct addr){ { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2],
 				0xff, 0xfe, mac[3], mac[4], mac[5] } };
 }
@@ -189,7 +205,7 @@ static void passt_guest_init(const struct conf *c)
 {
 	struct guest_conf g = { .addr4 = c->family[CONF_V4].addr,
 				.addr6 = c->family[CONF_V6].addr,
-				.our_ll = passt_link_local(c->mac) };
+				.our_ll = passt_link_local(c) };
 
 	memcpy(g.our_mac, c->mac, sizeof(g.our_mac));
 	guest_init(&g);
@@ -372,6 +388,7 @@ int main(int argc, char **argv)
 	c = conf_parse(argc, argv);
 	isolation_early(c->fd);
 	atexit(passt_cleanup);
+	passt_signals_block();
 	passt_rlimit();
 
 	passt_log_open(c);

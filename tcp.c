@@ -30,11 +30,11 @@
 #include "tcp.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "flow.h"
 #include "host/sysctl.h"
+#include "host/tcpinfo.h"
 #include "lib/log.h"
 #include "lib/stats.h"
 #include "tcp_conn.h"
@@ -109,16 +109,16 @@ static void tcp_keepalive_visit(struct flow *f, usec_t now)
 	c->tap_inactive = true;
 }
 
-/* Whether the kernel has heard of the host's peer within the interval */
-static bool tcp_peer_heard(const struct tcp_conn *c)
+/*
+ * Whether the kernel has heard of the host's peer since the sweep before. Not by
+ * tcpi_last_ack_recv: that is not touched by a peer's keepalives (Linux 6.18).
+ */
+static bool tcp_peer_heard(struct tcp_conn *c)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
+	uint32_t before = c->segs_in;
 
-	if (getsockopt(c->watch.fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return false;
-	return info.tcpi_last_ack_recv * USEC_PER_MSEC <
-	       tcp_inactivity.interval;
+	return !tcpinfo_segs_in(c->watch.fd, &c->segs_in) &&
+	       c->segs_in != before;
 }
 
 static void tcp_inactivity_visit(struct flow *f, usec_t now)
@@ -128,7 +128,7 @@ static void tcp_inactivity_visit(struct flow *f, usec_t now)
 	(void)now;
 	if (!tcp_conn_synchronized(c) || c->watch.fd < 0)
 		return;
-	if (c->inactive && !tcp_peer_heard(c)) {
+	if (!tcp_peer_heard(c) && c->inactive) {
 		debug("No activity for at least %us, reset",
 		      (unsigned)(tcp_inactivity.interval / USEC_PER_SEC));
 		tcp_out_reset(c);

@@ -81,6 +81,7 @@ enum tcp_move {
  * @room:		bytes the host's send queue takes, lower bound
  * @sndbuf:		SO_SNDBUF as last seen, bytes
  * @peek:		where the kernel's SO_PEEK_OFF stands, bytes; UINT32_MAX: not set
+ * @segs_in:		segments from the host's peer at the last inactivity sweep
  * @mss:		largest payload the guest takes, bytes
  * @state:		enum tcp_state; only tcp_conn_move() changes it
  * @dupacks:		duplicate ACKs from the guest in a row
@@ -134,6 +135,7 @@ struct tcp_conn {
 	uint32_t room;
 	uint32_t sndbuf;
 	uint32_t peek;
+	uint32_t segs_in;
 	uint16_t mss;
 	uint8_t state;
 	uint8_t dupacks;

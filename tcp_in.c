@@ -228,8 +228,9 @@ static void tcp_ack_advance(struct tcp_conn *c, uint32_t ack)
 	tcp_rtt(c, ack);
 	in.consumed += n - fin;
 	c->snd_una = ack;
+	/* More than what was resent: the timeout was spurious (RFC 5682 2.1) */
 	if (seq_lt(c->snd_nxt, ack))
-		c->snd_nxt = ack;
+		c->snd_nxt = c->recovery ? c->snd_max : ack;
 	c->dupacks = 0;
 	c->retries = 0;
 	c->rtx_at = 0;

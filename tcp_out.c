@@ -471,8 +471,8 @@ void tcp_out_data(struct tcp_conn *c, usec_t now)
 }
 
 /**
- * tcp_out_resend() - Send the first unacknowledged segment again
- * @c:		connection with something outstanding
+ * tcp_out_resend() - Send the first unacknowledged segment again, if any
+ * @c:		connection
  *
  * Fast retransmit and partial acknowledgements (RFC 5681 3.2, RFC 6582 3.2):
  * snd_nxt stays where it is.
@@ -482,6 +482,8 @@ void tcp_out_resend(struct tcp_conn *c)
 	uint32_t nxt = c->snd_nxt;
 	size_t len;
 
+	if (c->snd_una == c->snd_max)
+		return;
 	c->snd_nxt = c->snd_una;
 	len = tcp_unresent(c);
 	if (len)
@@ -578,7 +580,7 @@ static bool tcp_resend_first(struct tcp_conn *c, usec_t now)
 		len = c->mss;
 	if (len)
 		tcp_batch(c, len, now);
-	else if (c->snd_nxt != c->snd_max || c->host_eof)
+	else if (c->snd_nxt != c->snd_max || (c->host_eof && c->drained))
 		tcp_fin(c, now);
 	else
 		tcp_batch(c, 1, now);
