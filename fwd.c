@@ -81,20 +81,23 @@ const struct port_rule *fwd_rule(uint8_t proto, unsigned index)
 	return index < r->count ? &r->rule[index] : NULL;
 }
 
-static const char *fwd_proto_name(uint8_t proto)
+static const char *fwd_option(uint8_t proto)
 {
-	return proto == IPPROTO_TCP ? "TCP" : "UDP";
+	return proto == IPPROTO_TCP ? "--tcp-ports" : "--udp-ports";
 }
 
+/* The port as options write it: ADDR%IF/PORT */
 static void fwd_listen_failed(uint8_t proto, const struct fwd_port *p, int rc)
 {
-	const struct endpoint e = { .addr = p->rule->listen, .port = p->port };
+	const struct addr *a = &p->rule->listen;
 	const char *ifname = p->rule->ifname;
-	char text[ADDR_STRLEN];
+	bool any = addr_equal(a, &ADDR_ANY6);
+	char text[ADDR_STRLEN] = "";
 
-	err("Cannot forward %s port %u (%s%s%s): %s", fwd_proto_name(proto),
-	    p->port, addr_format_port(&e, text, sizeof(text)),
-	    *ifname ? " on " : "", ifname, strerror(-rc));
+	if (!any)
+		addr_format(a, text, sizeof(text));
+	err("%s %s%s%s%s%u: %s", fwd_option(proto), text, *ifname ? "%" : "",
+	    ifname, any && !*ifname ? "" : "/", p->port, strerror(-rc));
 }
 
 /* Out of descriptors is no property of the port: pass over nothing then */
@@ -138,7 +141,7 @@ int fwd_listen(uint8_t proto, fwd_listen_fn fn)
 	}
 	if (bound || !last)
 		return 0;
-	err("Cannot forward any %s port: %s", fwd_proto_name(proto),
+	err("%s: no port at all could be bound: %s", fwd_option(proto),
 	    strerror(-last));
 	return last;
 }

@@ -72,6 +72,14 @@ static const struct sock_extended_err *udp_err_find(struct msghdr *msg)
 	return NULL;
 }
 
+/* Port and protocol unreachable are for the destination itself to say: from
+ * the address the guest knows it by, whichever the host heard it from
+ */
+static bool udp_err_of_destination(const struct sock_extended_err *ee)
+{
+	return ee->ee_errno == ECONNREFUSED || ee->ee_errno == ENOPROTOOPT;
+}
+
 /* What was found in the queue; local errors were told when the send failed */
 static void udp_err_queued(struct flow *f, const struct sock_extended_err *ee,
 			   const void *data, size_t len)
@@ -92,7 +100,7 @@ static void udp_err_queued(struct flow *f, const struct sock_extended_err *ee,
 	memcpy(&from, SO_EE_OFFENDER(ee),
 	       ee->ee_origin == SO_EE_ORIGIN_ICMP ? sizeof(from.sin) :
 						    sizeof(from.sin6));
-	if (from.sa.sa_family != AF_UNSPEC)
+	if (from.sa.sa_family != AF_UNSPEC && !udp_err_of_destination(ee))
 		e.from = addr_from_sockaddr(&from).addr;
 	udp_err_report(f, &e, &payload);
 }

@@ -5,7 +5,7 @@
  * A run of datagrams costs one system call: one sendmsg() with UDP_SEGMENT
  * (udp(7), Linux 4.18) where they are of one size, else one sendmmsg(). The
  * payload is not copied: the kernel reads it where the link put it. TTL, TOS
- * and the don't-fragment bit are socket options, set when they change, so a
+ * and IPv4's don't-fragment bit are socket options, set when they change, so a
  * run is cut where they do. What the socket has no room for is dropped.
  *
  * State: the batch being sent; empty between calls.
@@ -51,14 +51,14 @@ static struct {
 	unsigned iov_count;
 } batch;
 
-/* What came in fragments may go in fragments, IPv6 too: its sender has been
- * told the path's MTU already
+/* IPv6 has no don't-fragment bit: the kernel fragments as it does for any
+ * program of the host (RFC 8200 5), what came in fragments again, too
  */
 static int udp_in_pmtudisc(const struct packet *p)
 {
-	if (addr_is_v4(&p->src))
-		return p->df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
-	return p->frag_id ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO;
+	if (!addr_is_v4(&p->src))
+		return IPV6_PMTUDISC_WANT;
+	return p->df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT;
 }
 
 static void udp_in_option(int fd, const struct packet *p, int v4, int v6,

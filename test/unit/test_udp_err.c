@@ -93,48 +93,53 @@ TEST(no_route_is_told)
 	teardown();
 }
 
-/* A run of which only the second is too large for the host's path */
+/* Datagrams of 100, 3000 and 200 bytes */
+static void send_three(const char *dst, uint16_t port, bool df)
+{
+	struct iovec iov[3] = { { bytes, 100 }, { bytes, 3000 },
+				{ bytes, 200 } };
+	struct packet run[3];
+
+	for (unsigned k = 0; k < 3; k++) {
+		run[k] = packet_to(dst, port, &iov[k]);
+		run[k].df = df;
+		run[k].next = k < 2 ? &run[k + 1] : NULL;
+	}
+	udp_input(run, now);
+	turns();
+}
+
+/* Only the second of a run is too large for the host's path. IPv6 has no
+ * don't-fragment bit
+ */
 TEST(path_mtu_is_told)
 {
-	static const struct {
-		const char *dst, *at;
-		unsigned type, code;
-	} w[] = {
-		{ "192.0.2.1", "127.0.0.1", 3, 4 },
-		{ "fe80::1", "::1", 2, 0 },
-	};
+	static char data[4000];
+	struct endpoint e;
+	int fd;
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct iovec iov[3] = { { bytes, 100 }, { bytes, 3000 },
-					{ bytes, 200 } };
-		struct packet run[3];
-		struct endpoint e;
-		static char data[4000];
-		int fd;
-
-		setup();
-		CHECK(hostns_mtu(1500));
-		fd = host_socket(w[i].at, 0, &e);
-		for (unsigned k = 0; k < 3; k++) {
-			run[k] = packet_to(w[i].dst, e.port, &iov[k]);
-			run[k].next = k < 2 ? &run[k + 1] : NULL;
-		}
-		udp_input(run, now);
-		turns();
-		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 100);
-		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 200);
-		CHECK_EQ(memlink_sent(), 1);
-		CHECK(guest_told(w[i].type, w[i].code, 1500, w[i].dst, e.port));
-		/* what came in fragments goes in fragments */
-		came_in_fragments(&run[1]);
-		run[1].next = NULL;
-		udp_input(&run[1], now);
-		CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3000);
-		CHECK_EQ(memlink_sent(), 1);
-		teardown();
-		close(fd);
-		CHECK(hostns_mtu(65536));
-	}
+	setup();
+	CHECK(hostns_mtu(1500));
+	fd = host_socket("127.0.0.1", 0, &e);
+	send_three("192.0.2.1", e.port, true);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 100);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 200);
+	CHECK_EQ(memlink_sent(), 1);
+	CHECK(guest_told(3, 4, 1500, "192.0.2.1", e.port));
+	send_three("192.0.2.1", e.port, false);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 100);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3000);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 200);
+	close(fd);
+	fd = host_socket("::1", 0, &e);
+	send_three("fe80::1", e.port, true);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 100);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 3000);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), NULL), 200);
+	CHECK_EQ(memlink_sent(), 1);
+	teardown();
+	close(fd);
+	CHECK(hostns_mtu(65536));
 }
 
 /* A router says that a datagram of ours to a port went wrong */
@@ -199,6 +204,27 @@ TEST(time_exceeded_is_told)
 	CHECK_EQ(memlink_sent(), 1);
 	CHECK(guest_told(11, 0, 0, CLIENTS, e.port));
 	CHECK(parse(0, &p) && addr_equal(&p.src, &router));
+	teardown();
+	close(fd);
+}
+
+/* A port is unreachable where the guest sent to, whoever says so */
+TEST(port_unreachable_is_of_the_destination)
+{
+	const struct addr dst = addr(CLIENTS);
+	struct endpoint e, from;
+	struct packet p;
+	char data[16];
+	int fd;
+
+	setup();
+	fd = host_socket(CLIENTS, 0, &e);
+	guest_sends(CLIENTS, e.port, "a", 1);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+	router_says(3, 3, 0, from.port, e.port);
+	turns();
+	CHECK(guest_told(3, 3, 0, CLIENTS, e.port));
+	CHECK(parse(0, &p) && addr_equal(&p.src, &dst));
 	teardown();
 	close(fd);
 }

@@ -118,13 +118,6 @@ struct packet packet_to(const char *dst, uint16_t port,
 	return p;
 }
 
-/* As frag.c leaves it: IPv6 has no don't-fragment bit to clear */
-void came_in_fragments(struct packet *p)
-{
-	p->df = !addr_is_v4(&p->src);
-	p->frag_id = 77;
-}
-
 void guest_sends(const char *dst, uint16_t port, const void *data,
 			size_t len)
 {

@@ -3,7 +3,7 @@
  * udpfix: a guest and a host for the tests of UDP
  *
  * The host is a network namespace of the test's own. The guest, behind a link
- * in memory, is 192.0.2.2 and 2001:db8::2, and speaks from GUEST_PORT; 192.0.2.1
+ * in memory, is 192.0.2.2 and 2001:db8::2 and speaks from GUEST_PORT; 192.0.2.1
  * and fe80::1 are its names for the host's loopback. The clock is the variable
  * now.
  */
@@ -36,7 +36,6 @@ unsigned turns(void);
 void later(usec_t sec);
 struct packet packet_to(const char *dst, uint16_t port,
 		const struct iovec *data);
-void came_in_fragments(struct packet *p);
 void guest_sends(const char *dst, uint16_t port, const void *data,
 		size_t len);
 int host_socket(const char *at, uint16_t port, struct endpoint *e);
