@@ -551,6 +551,35 @@ TEST(stalled_flows_may_end)
 	}
 }
 
+/* More than a socket holds by default arrives while the guest is not served */
+TEST(a_burst_waits_in_the_socket)
+{
+	struct endpoint e, from;
+	char data[16];
+	uint16_t n;
+	int fd;
+
+	setup();
+	fd = host_socket("127.0.0.1", 0, &e);
+	guest_sends("192.0.2.1", e.port, "a", 1);
+	host_receives(fd, data, sizeof(data), &from);
+	for (n = 0; n < 400; n++)
+		host_sends(fd, &from, &n, sizeof(n));
+	for (n = 0; n < 400; n++) {
+		if (n % 200 == 0) {
+			memlink_clear();
+			memlink_set_room(200);
+			udp_link_writable(now);
+			turns();
+			CHECK_EQ(memlink_sent(), 200);
+		}
+		CHECK(guest_got(n % 200, "192.0.2.1", e.port, &n, sizeof(n)));
+	}
+	memlink_set_room(MEMLINK_FRAMES);
+	teardown();
+	close(fd);
+}
+
 TEST(timeouts)
 {
 	static const struct { uint16_t port; bool reply; unsigned sec; } t[] = {
