@@ -400,7 +400,8 @@ def main():
     vm.image()
     os.makedirs(OUT, exist_ok=True)
     subprocess.run([HERE + "/debian.sh"], check=True)
-    vm.run(os.environ.get("CC", "gcc"), "-O2", "-Wall", "-o", PEER,
+    vm.run(os.environ.get("CC", "gcc"), "-O2", "-Wall", "-Wextra",
+           "-o", PEER,
            HERE + "/peer.c")
     found = backends()
     if "ours" not in found:

@@ -155,9 +155,10 @@ static void emit(int proto, void *l4, size_t l4_len, int csum_at, size_t n)
 		memcpy(p, &ip, 20);
 		memcpy(p - 2, "\x08\x00", 2);
 	} else {
-		struct ip6_hdr ip = { .ip6_vfc = 0x60, .ip6_plen = htons(len),
+		struct ip6_hdr ip = { .ip6_plen = htons(len),
 				      .ip6_nxt = proto, .ip6_hlim = 255 };
 
+		ip.ip6_vfc = 0x60;
 		memcpy(&ip.ip6_src, me, 16);
 		memcpy(&ip.ip6_dst, dst, 16);
 		memcpy(p, &ip, 40);
@@ -426,7 +427,6 @@ static void resolve_gw(void)
 	uint8_t keep[16];
 	int i;
 
-	memset(gw_mac, 0xff, 6);
 	for (i = 0; !gw_known && usec() < end; i++) {
 		if (i % 10) {
 			turn(20, 0);
@@ -444,8 +444,12 @@ static void resolve_gw(void)
 			memcpy(o + 42, gw, 4);
 			out_len += 46;
 		} else {
+			/* To the solicited-node address (RFC 4861 7.2.2) */
 			memcpy(keep, dst, 16);
-			memcpy(dst, gw, 16);
+			inet_pton(AF_INET6, "ff02::1:ff00:0", dst);
+			memcpy(dst + 13, gw + 13, 3);
+			memcpy(gw_mac, "\x33\x33", 2);
+			memcpy(gw_mac + 2, dst + 12, 4);
 			neighbour(135, 0, gw, 1);
 			memcpy(dst, keep, 16);
 		}
