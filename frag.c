@@ -284,7 +284,10 @@ static bool frag_add(struct frag_slot *s, const struct packet *p)
 	return true;
 }
 
-/* The datagram as if it had come in one frame, without options */
+/*
+ * The datagram as if it had come in one frame, without options; df is false for
+ * IPv6, too: who sent fragments lets us send fragments
+ */
 static bool frag_finish(struct frag_slot *s, struct packet *whole)
 {
 	struct packet_ends e = {
@@ -303,7 +306,6 @@ static bool frag_finish(struct frag_slot *s, struct packet *whole)
 		.proto = s->proto,
 		.ttl = s->ttl,
 		.tos = s->tos,
-		.df = s->ethertype == ETH_P_IPV6,
 		.frag_id = s->id,
 		.l3_off = ETH_HLEN_,
 		.payload = { &s->iov, 1, 0, s->got },

@@ -95,7 +95,8 @@ struct icmp_fields {
  * @proto:	IPPROTO_* after extension headers
  * @ttl:	TTL or hop limit
  * @tos:	TOS or traffic class
- * @df:		IPv4 don't-fragment bit (true for IPv6)
+ * @df:		IPv4 don't-fragment bit (true for IPv6, but for what frag.c put
+ *		together)
  * @fragment:	this is a fragment: @l4_len is 0, @payload the fragment's data
  * @more:	more fragments follow
  * @frag_off:	fragment offset in bytes

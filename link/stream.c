@@ -55,8 +55,11 @@
 #define STREAM_TX_SIZE		(1024 * 1024)
 /** UIO_MAXIOV: what sendmsg() takes */
 #define STREAM_TX_IOV		1024
-/** Asked for; the kernel cuts it to net.core.wmem_max */
-#define STREAM_SNDBUF		(4 * 1024 * 1024)
+/**
+ * Asked for; the kernel doubles it, and cuts it to net.core.wmem_max. More would
+ * hold so much for a guest that pauses that TCP takes it for lost.
+ */
+#define STREAM_SNDBUF		(256 * 1024)
 
 #define STREAM_DEFAULT_PATH	"/tmp/passt_%d.socket"
 #define STREAM_DEFAULT_PATHS	64

@@ -83,7 +83,7 @@ static void check_result(void)
 	CHECK_EQ(result.proto, IPPROTO_UDP);
 	CHECK_EQ(result.ttl, 64);
 	CHECK_EQ(result.tos, 0x1c);
-	CHECK(!result.fragment);
+	CHECK(!result.fragment && !result.df);
 	CHECK(!memcmp(result.hdr, whole.b, 14 + 2));
 	CHECK(!memcmp(result.hdr + result.l4_off, whole.b + whole.l4, 8));
 	CHECK(!memcmp(result.smac, craft_guest_mac, 6));
