@@ -2,404 +2,518 @@
 /*
  * portspec: the grammar of -t, -u, -T and -U, text to rules
  *
- * One option's text is read into rules of its own, item by item; then its
- * exclusions are cut out of them; then they are added to those of the options
- * before, where what was asked for by number goes before `all`.
+ * A text is read in two passes: exclusions first, into a bitmap that holds for
+ * the whole text, then what is to be forwarded, cut around them. An address
+ * before a slash holds for its entry and those after it without one. What is
+ * asked for by number comes before what `all` covers, in the list of rules too:
+ * it has to find its ports unbound.
  *
- *	text   192.0.2.1/20-30,~25,80:8080
- *	items  192.0.2.1/20-30        ~25       80:8080   (same address)
- *	rules  [20..24] [26..30]                [80 -> 8080]
+ * No state but the bitmap of the text being read. A failed text leaves the
+ * rules as they were.
  */
 #include "lib/portspec.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define PORT_MAX	65535
+/** Longest entry between commas, bytes */
+#define PORTSPEC_ENTRY	160
+#define PORT_LAST	65535U
 
 /**
- * struct spec - an option's text while it is read
- * @ctx:	what the words depend on
- * @listen:	address of the items, as last given
- * @ifname:	interface of the items, as last given
- * @fresh:	rules of this option
- * @cut:	ranges to exclude
- * @cuts:	how many
- * @automatic:	`auto` is among the items
- * @why:	where to say what is wrong
- * @why_size:	bytes there
+ * enum portspec_kind - what an entry of a list is
+ * @PORTSPEC_RANGE:	ports by number
+ * @PORTSPEC_EXCLUDE:	~ports
+ * @PORTSPEC_ALL:	`all`
+ * @PORTSPEC_AUTO:	`auto`
  */
-struct spec {
-	const struct portspec_context *ctx;
-	struct addr listen;
-	char ifname[IFNAMSIZ];
-	struct portspec *fresh;
-	struct { uint16_t first, last; } cut[PORTSPEC_RULES];
-	unsigned cuts;
-	bool automatic;
-	char *why;
-	size_t why_size;
+enum portspec_kind {
+	PORTSPEC_RANGE,
+	PORTSPEC_EXCLUDE,
+	PORTSPEC_ALL,
+	PORTSPEC_AUTO,
 };
 
-static int spec_fail(struct spec *s, const char *why, const char *what)
+/**
+ * struct portspec_reader - a text being read
+ * @ctx:	what the words depend on
+ * @why:	where to say what is wrong
+ * @why_size:	bytes there
+ * @out:	rules so far
+ * @rule:	the entry at hand; its listening address holds until the next
+ * @kind:	what the entry is
+ * @automatic:	`auto` is somewhere in the text
+ * @ranges:	entries by number so far
+ * @alls:	entries `all` so far
+ */
+struct portspec_reader {
+	const struct portspec_context *ctx;
+	char *why;
+	size_t why_size;
+	struct portspec *out;
+	struct port_rule rule;
+	enum portspec_kind kind;
+	bool automatic;
+	unsigned ranges;
+	unsigned alls;
+};
+
+typedef int (*portspec_fn)(struct portspec_reader *r);
+
+static uint64_t portspec_excluded[PORTSPEC_WORDS];
+static struct portspec portspec_draft;
+
+__attribute__((format(printf, 2, 3)))
+static int portspec_wrong(struct portspec_reader *r, const char *fmt, ...)
 {
-	snprintf(s->why, s->why_size, "%s \"%s\"", why, what);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->why, r->why_size, fmt, ap);
+	va_end(ap);
 	return -EINVAL;
 }
 
-static int spec_push(struct portspec *to, const struct port_rule *r)
+static bool portspec_is_excluded(unsigned port)
 {
-	if (to->count == PORTSPEC_RULES)
-		return -ENOSPC;
-	to->rule[to->count++] = *r;
-	return 0;
+	return portspec_excluded[port / 64] >> port % 64 & 1;
 }
 
-/* PORT or PORT-PORT, all of the text */
-static bool spec_range(const char *text, uint16_t *first, uint16_t *last)
+/* 1 to 65535, moves on past the digits */
+static bool portspec_port(const char **text, uint16_t *out)
 {
-	unsigned long a, b;
-	char *end;
+	unsigned n = 0;
+	const char *p = *text;
 
-	if (!isdigit((unsigned char)*text))
+	for (; *p >= '0' && *p <= '9' && n <= PORT_LAST; p++)
+		n = n * 10 + (unsigned)(*p - '0');
+	if (p == *text || !n || n > PORT_LAST)
 		return false;
-	a = b = strtoul(text, &end, 10);
-	if (*end == '-') {
-		if (!isdigit((unsigned char)end[1]))
-			return false;
-		b = strtoul(end + 1, &end, 10);
-	}
-	if (*end || !a || a > b || b > PORT_MAX)
-		return false;
-	*first = (uint16_t)a;
-	*last = (uint16_t)b;
+	*text = p;
+	*out = (uint16_t)n;
 	return true;
 }
 
-/* An address, in brackets or not */
-static bool spec_addr(const char *text, struct addr *a)
+/* PORT[-PORT], and nothing after it */
+static bool portspec_range(const char *text, uint16_t *first, uint16_t *last)
 {
-	char inner[ADDR_STRLEN];
+	if (!portspec_port(&text, first))
+		return false;
+	*last = *first;
+	if (*text == '-') {
+		text++;
+		if (!portspec_port(&text, last))
+			return false;
+	}
+	return !*text && *first <= *last;
+}
+
+/* ADDR or [ADDR] */
+static bool portspec_addr(const char *text, struct addr *out)
+{
+	char bare[INET6_ADDRSTRLEN];
 	size_t len = strlen(text);
 
-	if (*text != '[')
-		return addr_parse(text, a);
-	if (len < 2 || text[len - 1] != ']' || len - 2 >= sizeof(inner))
+	if (len < 2 || text[0] != '[' || text[len - 1] != ']')
+		return addr_parse(text, out);
+	if (len - 2 >= sizeof(bare))
 		return false;
-	snprintf(inner, sizeof(inner), "%.*s", (int)len - 2, text + 1);
-	return addr_parse(inner, a);
+	memcpy(bare, text + 1, len - 2);
+	bare[len - 2] = '\0';
+	return addr_parse(bare, out) && !addr_is_v4(out);
 }
 
-/* ADDR[%IF] or %IF; false: the text is none of these */
-static bool spec_listen(struct spec *s, const char *text)
+/* ADDR, ADDR%IF or %IF; the interface may be within the brackets, too */
+static bool portspec_listen(const char *text, struct port_rule *rule)
 {
-	char addr[ADDR_STRLEN];
-	const char *percent = strchr(text, '%');
-	int len = percent ? (int)(percent - text) : (int)strlen(text);
+	struct addr a = ADDR_ANY6;
+	char copy[PORTSPEC_ENTRY];
+	char *ifname;
+	size_t len;
 
-	if (percent && (!percent[1] || strlen(percent + 1) >= IFNAMSIZ))
+	snprintf(copy, sizeof(copy), "%s", text);
+	ifname = strchr(copy, '%');
+	if (ifname) {
+		len = strlen(ifname);
+		if (*copy == '[' && ifname[len - 1] == ']') {
+			ifname[--len] = '\0';
+			memmove(copy, copy + 1, (size_t)(ifname - copy) + len);
+			ifname--;
+		}
+		*ifname++ = '\0';
+		if (!*ifname || strlen(ifname) >= IFNAMSIZ)
+			return false;
+	}
+	if ((*copy || !ifname) && !portspec_addr(copy, &a))
 		return false;
-	snprintf(addr, sizeof(addr), "%.*s", len, text);
-	s->listen = ADDR_ANY6;
-	if (len && !spec_addr(addr, &s->listen))
+	if (!addr_is_unspecified(&a) && !addr_is_unicast(&a))
 		return false;
-	snprintf(s->ifname, sizeof(s->ifname), "%s",
-		 percent ? percent + 1 : "");
-	return len || percent;
+	rule->listen = a;
+	snprintf(rule->ifname, IFNAMSIZ, "%s", ifname ? ifname : "");
+	return true;
 }
 
-/* PORT[-PORT], ADDR/PORT[-PORT] or ADDR: where a rule leads */
-static int spec_target(struct spec *s, const char *text, struct port_rule *r)
+/* What follows the colon: [ADDR/]PORT[-PORT] or ADDR */
+static int portspec_target(struct portspec_reader *r, char *text)
 {
-	char addr[ADDR_STRLEN];
-	const char *slash = strchr(text, '/');
-	const char *ports = slash ? slash + 1 : text;
-	uint16_t last;
-	int len = slash ? (int)(slash - text) : (int)strlen(text);
+	char *slash = strchr(text, '/'), *ports = slash ? slash + 1 : text;
+	struct port_rule *rule = &r->rule;
+	uint16_t first, last;
 
-	snprintf(addr, sizeof(addr), "%.*s", len, text);
-	r->has_target = spec_addr(addr, &r->target);
-	if (slash && !r->has_target)
-		return spec_fail(s, "no such target address:", addr);
-	if (r->has_target && !slash)
+	if (slash)
+		*slash = '\0';
+	rule->has_target = slash || strpbrk(text, ".:");
+	if (rule->has_target && (!portspec_addr(text, &rule->target) ||
+				 !addr_is_unicast(&rule->target)))
+		return portspec_wrong(r, "bad target address '%s'", text);
+	if (rule->has_target && !addr_equal(&rule->listen, &ADDR_ANY6) &&
+	    addr_is_v4(&rule->listen) != addr_is_v4(&rule->target))
+		return portspec_wrong(r, "target '%s' is of another family",
+				      text);
+	if (rule->has_target && !slash)
 		return 0;
-	if (!spec_range(ports, &r->to, &last))
-		return spec_fail(s, "no port or range:", ports);
-	if (last - r->to != r->last - r->first)
-		return spec_fail(s, "ranges of different size:", text);
+	if (r->kind != PORTSPEC_RANGE)
+		return portspec_wrong(r, "'%s': no ports to choose here",
+				      ports);
+	if (!portspec_range(ports, &first, &last))
+		return portspec_wrong(r, "bad target port '%s'", ports);
+	if (last - first != rule->last - rule->first)
+		return portspec_wrong(r, "'%s': ranges differ in size", ports);
+	rule->to = first;
 	return 0;
 }
 
-/* All ports but those the kernel gives out by itself */
-static int spec_all(struct spec *s, const struct port_rule *like)
+static int portspec_auto(struct portspec_reader *r)
 {
-	struct port_rule r = *like;
-	int rc = 0;
-
-	r.weak = true;
-	r.first = r.to = 1;
-	r.last = s->ctx->ephemeral_first - 1;
-	if (r.last >= r.first)
-		rc = spec_push(s->fresh, &r);
-	r.first = r.to = s->ctx->ephemeral_last + 1;
-	r.last = PORT_MAX;
-	if (!rc && r.first)
-		rc = spec_push(s->fresh, &r);
-	return rc;
-}
-
-static int spec_auto(struct spec *s)
-{
-	if (!s->ctx->allow_auto)
-		return spec_fail(s, "only a namespace can have", "auto");
-	s->automatic = true;
+	if (!r->ctx->allow_auto)
+		return portspec_wrong(r, "'auto' is not for virtual machines");
+	r->kind = PORTSPEC_AUTO;
 	return 0;
 }
 
-static int spec_exclude(struct spec *s, const char *text)
+/* What stands before the colon: a range, or a word */
+static int portspec_what(struct portspec_reader *r, const char *text)
 {
-	if (s->cuts == PORTSPEC_RULES)
-		return spec_fail(s, "too many exclusions:", text);
-	if (!spec_range(text, &s->cut[s->cuts].first, &s->cut[s->cuts].last))
-		return spec_fail(s, "no port or range:", text);
-	s->cuts++;
+	struct port_rule *rule = &r->rule;
+
+	r->kind = PORTSPEC_ALL;
+	if (!strcmp(text, "all"))
+		return 0;
+	if (!strcmp(text, "auto"))
+		return portspec_auto(r);
+	r->kind = *text == '~' ? PORTSPEC_EXCLUDE : PORTSPEC_RANGE;
+	if (*text == '~')
+		text++;
+	if (!portspec_range(text, &rule->first, &rule->last))
+		return portspec_wrong(r, "bad port or range '%s'", text);
+	rule->to = rule->first;
 	return 0;
 }
 
-/* One item of the list; it is written to */
-static int spec_item(struct spec *s, char *text)
+/*
+ * The slash that ends a listening address, if there is one: that of a target
+ * comes after a colon, as in 80:192.0.2.1/81. An address with colons, before
+ * the first slash, is taken for one to listen on: 80:2001::1/81 needs brackets.
+ */
+static int portspec_prefix(struct portspec_reader *r, char **text)
 {
-	char *slash = strchr(text, '/'), *colon;
-	struct port_rule r = { 0 };
+	char *slash = strchr(*text, '/');
+	char *colon = strchr(*text, ':');
+
+	if (!slash)
+		return 0;
+	*slash = '\0';
+	if (portspec_listen(*text, &r->rule)) {
+		*text = slash + 1;
+		return 0;
+	}
+	if (!colon || colon > slash || **text == '[' || strchr(*text, '%'))
+		return portspec_wrong(r, "bad address or interface '%s'",
+				      *text);
+	*slash = '/';
+	return 0;
+}
+
+/* One entry of the list; @text is written to */
+static int portspec_entry(struct portspec_reader *r, char *text)
+{
+	char *colon;
 	int rc;
 
-	if (slash) {
-		*slash = '\0';
-		if (spec_listen(s, text))
-			text = slash + 1;
-		else
-			*slash = '/';
-	}
-	if (*text == '~')
-		return spec_exclude(s, text + 1);
-	r.listen = s->listen;
-	snprintf(r.ifname, sizeof(r.ifname), "%s", s->ifname);
+	r->rule.has_target = false;
+	r->rule.target = ADDR_ANY6;
+	rc = portspec_prefix(r, &text);
+	if (rc)
+		return rc;
 	colon = strchr(text, ':');
 	if (colon)
-		*colon++ = '\0';
-	if (!strcmp(text, "auto"))
-		return colon ? spec_fail(s, "no target with", "auto")
-			     : spec_auto(s);
-	if (!strcmp(text, "all")) {
-		rc = colon ? spec_target(s, colon, &r) : 0;
-		if (!rc && colon && !r.has_target)
-			return spec_fail(s, "no target ports with", "all");
-		return rc ? rc : spec_all(s, &r);
-	}
-	if (!spec_range(text, &r.first, &r.last))
-		return spec_fail(s, "no port, range or address/port:", text);
-	r.to = r.first;
-	rc = colon ? spec_target(s, colon, &r) : 0;
-	if (!rc && spec_push(s->fresh, &r))
-		return spec_fail(s, "too many rules, at", text);
-	return rc;
+		*colon = '\0';
+	rc = portspec_what(r, text);
+	if (rc || !colon)
+		return rc;
+	if (r->kind == PORTSPEC_EXCLUDE)
+		return portspec_wrong(r, "'~%u' has no target", r->rule.first);
+	return portspec_target(r, colon + 1);
 }
 
-static bool spec_overlap(const struct port_rule *r, uint16_t first,
-			 uint16_t last)
+/* Calls @fn for each entry of a list */
+static int portspec_each(struct portspec_reader *r, const char *text,
+			 portspec_fn fn)
 {
-	return r->first <= last && first <= r->last;
+	r->rule = (struct port_rule){ .listen = ADDR_ANY6 };
+	for (;;) {
+		size_t len = strcspn(text, ",");
+		char entry[PORTSPEC_ENTRY];
+		int rc;
+
+		if (!len || len >= sizeof(entry))
+			return portspec_wrong(r, len ? "entry too long" :
+						       "empty entry");
+		memcpy(entry, text, len);
+		entry[len] = '\0';
+		rc = portspec_entry(r, entry);
+		if (!rc)
+			rc = fn(r);
+		if (rc || !text[len])
+			return rc;
+		text += len + 1;
+	}
 }
 
-/* Take [first, last] out of rule i; what is left may be two rules, or none */
-static int spec_cut(struct portspec *p, unsigned i, uint16_t first,
-		    uint16_t last)
-{
-	struct port_rule low = p->rule[i], high = low;
-
-	p->rule[i] = p->rule[--p->count];
-	if (low.first < first) {
-		low.last = first - 1;
-		if (spec_push(p, &low))
-			return -ENOSPC;
-	}
-	if (high.last > last) {
-		high.to = (uint16_t)(high.to + (last + 1 - high.first));
-		high.first = last + 1;
-		return spec_push(p, &high);
-	}
-	return 0;
-}
-
-/* Take [first, last] out of all rules of this option */
-static int spec_cut_all(struct portspec *p, uint16_t first, uint16_t last)
-{
-	for (unsigned i = 0; i < p->count;) {
-		if (!spec_overlap(&p->rule[i], first, last)) {
-			i++;
-			continue;
-		}
-		if (spec_cut(p, i, first, last))
-			return -ENOSPC;
-		i = 0;
-	}
-	return 0;
-}
-
-/* Exclusions; alone they mean all other ports */
-static int spec_apply_cuts(struct spec *s)
-{
-	struct port_rule like = { .listen = s->listen };
-
-	snprintf(like.ifname, sizeof(like.ifname), "%s", s->ifname);
-	if (s->automatic && !s->fresh->count) {
-		like.first = like.to = 1;
-		like.last = PORT_MAX;
-		spec_push(s->fresh, &like);
-	} else if (!s->fresh->count && s->cuts && spec_all(s, &like)) {
-		return spec_fail(s, "too many rules with", "all");
-	}
-	for (unsigned i = 0; i < s->fresh->count; i++)
-		s->fresh->rule[i].automatic = s->automatic;
-	for (unsigned i = 0; i < s->cuts; i++) {
-		if (spec_cut_all(s->fresh, s->cut[i].first, s->cut[i].last))
-			return spec_fail(s, "too many rules with", "~");
-	}
-	return 0;
-}
-
-static bool spec_same_place(const struct port_rule *a,
-			    const struct port_rule *b)
+static bool portspec_same_listener(const struct port_rule *a,
+				   const struct port_rule *b)
 {
 	return addr_equal(&a->listen, &b->listen) &&
 	       !strcmp(a->ifname, b->ifname);
 }
 
-static bool spec_same_target(const struct port_rule *a,
-			     const struct port_rule *b)
+/* Whether both lead a port that both have to the same place */
+static bool portspec_same_target(const struct port_rule *a,
+				 const struct port_rule *b)
 {
-	return (uint16_t)(a->to - a->first) == (uint16_t)(b->to - b->first) &&
+	return a->to - a->first == b->to - b->first &&
 	       a->has_target == b->has_target &&
 	       (!a->has_target || addr_equal(&a->target, &b->target));
 }
 
-/*
- * Resolve the overlap of an older rule with a new one: what was asked for by
- * number stands before `all`, the same thing twice stands once.
- */
-static int spec_resolve(struct spec *s, struct portspec *p, unsigned old,
-			unsigned fresh)
+static bool portspec_same_kind(const struct port_rule *a,
+			       const struct port_rule *b)
 {
-	struct port_rule *o = &p->rule[old], *f = &s->fresh->rule[fresh];
-	uint16_t first = o->first > f->first ? o->first : f->first;
-	uint16_t last = o->last < f->last ? o->last : f->last;
-	char text[16];
-
-	if (f->weak || f->automatic || spec_same_target(o, f))
-		return spec_cut(s->fresh, fresh, first, last);
-	if (o->weak || o->automatic)
-		return spec_cut(p, old, first, last);
-	snprintf(text, sizeof(text), "%u", first);
-	return spec_fail(s, "forwarded to two places: port", text);
+	return a->weak == b->weak && a->automatic == b->automatic &&
+	       portspec_same_listener(a, b) && portspec_same_target(a, b);
 }
 
-/* The first overlap of a rule of this option with an older one */
-static bool spec_find_overlap(const struct spec *s, const struct portspec *p,
-			      unsigned *old, unsigned *fresh)
+/* Adds a rule that overlaps no other; by number before `all` */
+static int portspec_insert(struct portspec_reader *r,
+			   const struct port_rule *rule)
 {
-	for (unsigned i = 0; i < s->fresh->count; i++) {
-		const struct port_rule *f = &s->fresh->rule[i];
+	struct portspec *s = r->out;
+	unsigned at = s->count;
 
-		for (unsigned j = 0; j < p->count; j++) {
-			const struct port_rule *o = &p->rule[j];
+	while (!rule->weak && at && s->rule[at - 1].weak)
+		at--;
+	if (at && portspec_same_kind(&s->rule[at - 1], rule) &&
+	    s->rule[at - 1].last + 1 == rule->first) {
+		s->rule[at - 1].last = rule->last;
+		return 0;
+	}
+	if (s->count == PORTSPEC_RULES)
+		return portspec_wrong(r, "more than %d ranges",
+				      PORTSPEC_RULES);
+	memmove(&s->rule[at + 1], &s->rule[at],
+		(s->count - at) * sizeof(s->rule[0]));
+	s->rule[at] = *rule;
+	s->count++;
+	return 0;
+}
 
-			if (spec_same_place(o, f) &&
-			    spec_overlap(o, f->first, f->last)) {
-				*old = j;
-				*fresh = i;
-				return true;
-			}
+/* Part of a rule */
+static struct port_rule portspec_part(const struct port_rule *rule,
+				      unsigned first, unsigned last)
+{
+	struct port_rule part = *rule;
+
+	part.first = (uint16_t)first;
+	part.last = (uint16_t)last;
+	part.to = (uint16_t)(rule->to + (first - rule->first));
+	return part;
+}
+
+/* Takes a port from the weak rule that has it: it was asked for by number */
+static int portspec_yield(struct portspec_reader *r, unsigned i, unsigned port)
+{
+	struct port_rule *w = &r->out->rule[i], upper;
+
+	if (w->first == w->last) {
+		memmove(w, w + 1, (--r->out->count - i) * sizeof(*w));
+		return 0;
+	}
+	if (port == w->first) {
+		*w = portspec_part(w, port + 1, w->last);
+		return 0;
+	}
+	upper = portspec_part(w, port < w->last ? port + 1 : port, w->last);
+	w->last = (uint16_t)(port - 1);
+	return upper.first > port ? portspec_insert(r, &upper) : 0;
+}
+
+/* 1: a port of the rule is to be added, 0: it is there, or excluded; or error */
+static int portspec_wanted(struct portspec_reader *r,
+			   const struct port_rule *rule, unsigned port)
+{
+	if (portspec_is_excluded(port))
+		return 0;
+	for (unsigned i = 0; i < r->out->count; i++) {
+		struct port_rule *o = &r->out->rule[i];
+		int rc;
+
+		if (port < o->first || port > o->last ||
+		    !portspec_same_listener(o, rule))
+			continue;
+		if (rule->weak)
+			return 0;
+		if (o->weak) {
+			rc = portspec_yield(r, i, port);
+			return rc ? rc : 1;
 		}
+		if (portspec_same_target(o, rule) &&
+		    o->automatic == rule->automatic)
+			return 0;
+		return portspec_wrong(r, "port %u is forwarded already, to "
+				      "another place", port);
 	}
-	return false;
+	return 1;
 }
 
-static int spec_add(struct spec *s, struct portspec *p)
+/* Adds what is neither excluded nor there already */
+static int portspec_add(struct portspec_reader *r, const struct port_rule *rule)
 {
-	unsigned old, fresh;
+	unsigned first = rule->first;
+	int rc;
 
-	while (spec_find_overlap(s, p, &old, &fresh)) {
-		int rc = spec_resolve(s, p, old, fresh);
-
-		if (rc == -ENOSPC)
-			return spec_fail(s, "too many rules with", "all");
-		if (rc)
+	for (unsigned port = first; port <= rule->last + 1U; port++) {
+		rc = port > rule->last ? 0 : portspec_wanted(r, rule, port);
+		if (rc < 0)
 			return rc;
-	}
-	for (unsigned i = 0; i < s->fresh->count; i++) {
-		if (spec_push(p, &s->fresh->rule[i]))
-			return spec_fail(s, "too many", "rules");
+		if (rc)
+			continue;
+		if (first < port) {
+			struct port_rule part = portspec_part(rule, first,
+							      port - 1);
+
+			rc = portspec_insert(r, &part);
+			if (rc)
+				return rc;
+		}
+		first = port + 1;
 	}
 	return 0;
 }
 
-/* The items of one option may overlap each other, too: add them one by one */
-static int spec_add_each(struct spec *s, struct portspec *p)
+static void portspec_exclude(unsigned first, unsigned last)
 {
-	static struct portspec all;
+	for (unsigned port = first; port <= last; port++)
+		portspec_excluded[port / 64] |= 1ULL << port % 64;
+}
+
+/* First pass: what is in the text, and what it excludes */
+static int portspec_survey(struct portspec_reader *r)
+{
+	r->ranges += r->kind == PORTSPEC_RANGE;
+	r->alls += r->kind == PORTSPEC_ALL;
+	r->automatic |= r->kind == PORTSPEC_AUTO;
+	if (r->kind == PORTSPEC_EXCLUDE)
+		portspec_exclude(r->rule.first, r->rule.last);
+	return 0;
+}
+
+static int portspec_take_range(struct portspec_reader *r)
+{
+	if (r->kind != PORTSPEC_RANGE)
+		return 0;
+	r->rule.automatic = r->automatic;
+	return portspec_add(r, &r->rule);
+}
+
+/* All ports that are not ephemeral, on the address of the entry at hand */
+static int portspec_add_all(struct portspec_reader *r)
+{
+	const struct portspec_context *c = r->ctx;
+	struct port_rule all = r->rule, part;
 	int rc = 0;
 
-	all = *s->fresh;
-	for (unsigned i = 0; !rc && i < all.count; i++) {
-		s->fresh->count = 1;
-		s->fresh->rule[0] = all.rule[i];
-		rc = spec_add(s, p);
+	all.first = all.to = 1;
+	all.last = PORT_LAST;
+	all.weak = true;
+	all.automatic = r->automatic;
+	if (c->ephemeral_first > c->ephemeral_last)
+		return portspec_add(r, &all);
+	if (c->ephemeral_first > 1) {
+		part = portspec_part(&all, 1, c->ephemeral_first - 1U);
+		rc = portspec_add(r, &part);
+	}
+	if (!rc && c->ephemeral_last < PORT_LAST) {
+		part = portspec_part(&all, c->ephemeral_last + 1U, PORT_LAST);
+		rc = portspec_add(r, &part);
 	}
 	return rc;
 }
 
+/* `all`; or `auto` or exclusions, where nothing says which ports */
+static int portspec_take_all(struct portspec_reader *r)
+{
+	bool implied = !r->ranges && !r->alls && r->kind != PORTSPEC_RANGE;
+
+	return r->kind == PORTSPEC_ALL || implied ? portspec_add_all(r) : 0;
+}
+
+static int portspec_read(struct portspec_reader *r, const char *text)
+{
+	int rc;
+
+	memset(portspec_excluded, 0, sizeof(portspec_excluded));
+	rc = portspec_each(r, text, portspec_survey);
+	if (!rc)
+		rc = portspec_each(r, text, portspec_take_range);
+	if (!rc)
+		rc = portspec_each(r, text, portspec_take_all);
+	return rc;
+}
+
 /**
- * portspec_parse() - Add what one option's argument says
- * @s:		what the options before it have added up to
- * @text:	the argument
- * @ctx:	what the words depend on
- * @why:	set to what is wrong, one line
+ * portspec_parse() - Read the argument of a port option
+ * @s:		what the options of this kind add up to so far; zeroed at first
+ * @text:	argument
+ * @ctx:	what the grammar's words depend on
+ * @why:	where to say what is wrong
  * @why_size:	bytes there
  *
- * `none` takes back what came before; the last of `none` and others wins.
+ * The same port to the same place twice counts once; ports that `all` covers
+ * and that are asked for by number, too, are taken out of the former.
  *
- * Return: 0, or -EINVAL with @why set
+ * Return: 0, or -EINVAL with @why filled in and @s unchanged
  */
 int portspec_parse(struct portspec *s, const char *text,
 		   const struct portspec_context *ctx,
 		   char *why, size_t why_size)
 {
-	static struct portspec fresh;
-	static struct spec spec;
-	char list[4096], *rest = list, *item;
-	int rc = 0;
+	struct portspec_reader r = { .ctx = ctx, .why = why,
+				     .why_size = why_size,
+				     .out = &portspec_draft };
+	int rc;
 
-	fresh.count = 0;
-	spec = (struct spec){ .ctx = ctx, .listen = ADDR_ANY6, .fresh = &fresh,
-			      .why = why, .why_size = why_size };
-	s->given = true;
 	if (!strcmp(text, "none")) {
-		s->none = true;
-		s->count = 0;
+		*s = (struct portspec){ .given = true, .none = true };
 		return 0;
 	}
-	if (strlen(text) >= sizeof(list))
-		return spec_fail(&spec, "too long:", "list");
-	snprintf(list, sizeof(list), "%s", text);
-	while (!rc && (item = strsep(&rest, ",")))
-		rc = spec_item(&spec, item);
-	if (!rc)
-		rc = spec_apply_cuts(&spec);
-	if (!rc)
-		rc = spec_add_each(&spec, s);
-	s->none = rc ? s->none : false;
-	return rc;
+	portspec_draft = *s;
+	rc = portspec_read(&r, text);
+	if (rc)
+		return rc;
+	*s = portspec_draft;
+	s->given = true;
+	s->none = false;
+	return 0;
 }

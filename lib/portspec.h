@@ -19,6 +19,16 @@
 #include "lib/addr.h"
 
 #define PORTSPEC_RULES	256
+
+/** The grammar, for help */
+#define PORTSPEC_HELP							\
+	"  none, all, or a list, separated by commas, of\n"		\
+	"  22  22-80  22:23  22-80:32-90    host ports : guest ports\n"	\
+	"  192.0.2.1/22  %eth0/22  [2001:db8::1]/22  on an address, an "	\
+	"interface\n"							\
+	"  22:192.0.2.5  22:192.0.2.5/23    to another address\n"	\
+	"  ~25  ~25-30                      not these; alone: all others\n" \
+	"  all means the ports that are unbound and not ephemeral"
 #define PORTSPEC_WORDS	(65536 / 64)
 
 /**
