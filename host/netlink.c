@@ -1,354 +1,485 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * netlink: what the host's kernel knows of interfaces, addresses and routes
+ * netlink: which interface, address and gateway the host itself uses
  *
- * Dumps are asked for and read message by message, each attribute checked
- * against what is left; parsing is apart from asking, so that tests can feed it
- * bytes. A dump that the kernel says was interrupted by a change is asked for
- * again.
+ * Three questions to rtnetlink(7), each about what the one before chose:
+ *
+ *	RTM_GETROUTE dump	interface of the default route with the lowest
+ *				metric; else the first one with any route
+ *	RTM_GETADDR dump	its best address
+ *	RTM_GETLINK dump	its name and MTU
+ *
+ * Only the main table counts, unicast routes of it, and no interface but lo is
+ * left out. Tables of any size are read: nothing is kept but the best so far.
+ * A dump that changed under way (NLM_F_DUMP_INTR) is asked for again.
  *
  * Sources: rtnetlink(7), netlink(7), Linux' include/uapi/linux/rtnetlink.h.
  */
 #include "host/netlink.h"
 
 #include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NETLINK_TRIES	5
+#include "lib/bytes.h"
 
-/** Takes what one message of a dump says */
-typedef void (*netlink_fn)(const struct nlmsghdr *nh, void *to);
+/** lo has this index in every network namespace */
+#define NETLINK_LOOPBACK	1
+/** What the kernel sends at once: at most 32 KiB (netlink_dump()) */
+#define NETLINK_BUFFER		(64 * 1024)
+/** How often a dump that changed under way is asked for */
+#define NETLINK_TRIES		8
+/** Longest prefix of a dotted quad, and of 128 bits */
+#define NETLINK_BITS(family)	((family) == AF_INET ? 32U : 128U)
 
-/* An attribute's payload where it is of the family's address size */
-static bool netlink_addr(const struct rtattr *rta, int family, struct addr *a)
-{
-	if (family == AF_INET && RTA_PAYLOAD(rta) == 4) {
-		*a = addr_from_v4(RTA_DATA(rta));
-		return true;
-	}
-	if (family == AF_INET6 && RTA_PAYLOAD(rta) == 16) {
-		*a = addr_from_v6(RTA_DATA(rta));
-		return true;
-	}
-	return false;
-}
-
-static uint32_t netlink_u32(const struct rtattr *rta)
-{
-	uint32_t v = 0;
-
-	if (RTA_PAYLOAD(rta) >= sizeof(v))
-		memcpy(&v, RTA_DATA(rta), sizeof(v));
-	return v;
-}
+/** Attributes that are looked at: type below this */
+#define NETLINK_ATTRS		32
 
 /**
- * struct netlink_route - a route as far as it matters here
- * @table:	routing table
- * @oif:	interface
- * @metric:	metric
- * @has_dst:	it has a destination: no default route
- * @dst:	destination
- * @has_gateway:	it has a gateway
- * @gateway:	gateway, the first one of a multipath route
+ * struct netlink_attr - an attribute's value
+ * @p:		first byte, NULL: not there
+ * @len:	bytes
  */
-struct netlink_route {
-	uint32_t table;
-	uint32_t oif;
-	uint32_t metric;
-	bool has_dst;
-	struct addr dst;
-	bool has_gateway;
-	struct addr gateway;
+struct netlink_attr {
+	const uint8_t *p;
+	size_t len;
 };
 
-static void netlink_route_attrs(const struct rtattr *rta, int len,
-				int family, struct netlink_route *r);
+typedef void (*netlink_fn)(struct netlink_view *v, struct cur *c);
 
-/* The first next hop of a multipath route stands for the route */
-static void netlink_multipath(const struct rtattr *rta, int family,
-			      struct netlink_route *r)
+/* Numbers here are in the host's byte order */
+static uint32_t netlink_u32(const struct netlink_attr *a)
 {
-	const struct rtnexthop *nh = RTA_DATA(rta);
-	size_t len = RTA_PAYLOAD(rta);
+	uint32_t n = 0;
 
-	if (len < sizeof(*nh) || nh->rtnh_len < sizeof(*nh) ||
-	    nh->rtnh_len > len)
-		return;
-	r->oif = (uint32_t)nh->rtnh_ifindex;
-	netlink_route_attrs(RTNH_DATA(nh), nh->rtnh_len - (int)sizeof(*nh),
-			    family, r);
+	if (a->len >= sizeof(n))
+		memcpy(&n, a->p, sizeof(n));
+	return n;
 }
 
-static void netlink_route_attrs(const struct rtattr *rta, int len,
-				int family, struct netlink_route *r)
+static struct addr netlink_addr(const struct netlink_attr *a, int family)
 {
-	for (; RTA_OK(rta, len); rta = RTA_NEXT(rta, len)) {
-		switch (rta->rta_type) {
-		case RTA_DST:
-			r->has_dst = netlink_addr(rta, family, &r->dst);
+	if (family == AF_INET && a->len == 4)
+		return addr_from_v4(a->p);
+	if (family == AF_INET6 && a->len == 16)
+		return addr_from_v6(a->p);
+	return ADDR_ANY6;
+}
+
+/* A fixed header of @size bytes, copied to @to; then its padding */
+static bool netlink_header(struct cur *c, void *to, size_t size)
+{
+	const uint8_t *p = cur_take(c, NLMSG_ALIGN(size));
+
+	if (!p)
+		return false;
+	memcpy(to, p, size);
+	return true;
+}
+
+/* Takes attributes until something does not fit; the last of a type counts */
+static void netlink_attrs(struct cur *c, struct netlink_attr *attr)
+{
+	struct rtattr h;
+	const uint8_t *p;
+	size_t len, pad;
+
+	memset(attr, 0, NETLINK_ATTRS * sizeof(*attr));
+	while ((p = cur_take(c, sizeof(h)))) {
+		memcpy(&h, p, sizeof(h));
+		if (h.rta_len < sizeof(h))
+			return;
+		len = h.rta_len - sizeof(h);
+		p = cur_take(c, len);
+		if (!p)
+			return;
+		h.rta_type &= NLA_TYPE_MASK;
+		if (h.rta_type < NETLINK_ATTRS)
+			attr[h.rta_type] = (struct netlink_attr){ p, len };
+		/* The last one may lack its padding */
+		pad = RTA_ALIGN(len) - len;
+		cur_take(c, pad < c->left ? pad : c->left);
+	}
+}
+
+/**
+ * struct netlink_hop - where a route leads
+ * @ifindex:	interface, 0: nowhere
+ * @gateway:	gateway, or unset
+ * @source:	preferred source address, or unset
+ * @metric:	the lower the better
+ */
+struct netlink_hop {
+	unsigned ifindex;
+	struct addr gateway;
+	struct addr source;
+	uint32_t metric;
+};
+
+/* Of the next hops of a multipath route the heaviest; the first of equals */
+static struct netlink_hop netlink_multipath(const struct netlink_view *v,
+					    const struct netlink_attr *multi)
+{
+	struct netlink_attr attr[NETLINK_ATTRS];
+	struct cur c = cur_of(multi->p, multi->len);
+	struct netlink_hop best = { .ifindex = 0 };
+	struct rtnexthop h;
+	int weight = -1;
+
+	while (c.left >= sizeof(h)) {
+		struct cur hop;
+		const uint8_t *p;
+
+		memcpy(&h, c.p, sizeof(h));
+		p = cur_take(&c, h.rtnh_len);
+		if (!p || h.rtnh_len < sizeof(h))
 			break;
-		case RTA_GATEWAY:
-			r->has_gateway = netlink_addr(rta, family,
-						      &r->gateway);
-			break;
-		case RTA_OIF:
-			r->oif = netlink_u32(rta);
-			break;
-		case RTA_PRIORITY:
-			r->metric = netlink_u32(rta);
-			break;
-		case RTA_TABLE:
-			r->table = netlink_u32(rta);
-			break;
-		case RTA_MULTIPATH:
-			netlink_multipath(rta, family, r);
-			break;
+		hop = cur_of(p + sizeof(h), h.rtnh_len - sizeof(h));
+		netlink_attrs(&hop, attr);
+		if (h.rtnh_hops > weight && h.rtnh_ifindex > 0 &&
+		    !(h.rtnh_flags & RTNH_F_DEAD) &&
+		    (!v->only || v->only == (unsigned)h.rtnh_ifindex)) {
+			weight = h.rtnh_hops;
+			best.ifindex = (unsigned)h.rtnh_ifindex;
+			best.gateway = netlink_addr(&attr[RTA_GATEWAY],
+						    v->family);
 		}
 	}
+	return best;
 }
 
-static void netlink_on_route(const struct nlmsghdr *nh, void *to)
+static struct netlink_hop netlink_next_hop(const struct netlink_view *v,
+					   const struct netlink_attr *attr)
 {
-	const struct rtmsg *m = NLMSG_DATA(nh);
-	struct netlink_routes *all = to;
-	struct netlink_route r = { 0 };
+	struct netlink_hop hop = { .ifindex = netlink_u32(&attr[RTA_OIF]) };
 
-	if (nh->nlmsg_type != RTM_NEWROUTE ||
-	    nh->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
-	    m->rtm_family != all->family || m->rtm_type != RTN_UNICAST ||
-	    m->rtm_flags & RTM_F_CLONED)
-		return;
-	r.table = m->rtm_table;
-	netlink_route_attrs(RTM_RTA(m), (int)NLMSG_PAYLOAD(nh, sizeof(*m)),
-			    all->family, &r);
-	if (r.table != RT_TABLE_MAIN || !r.oif ||
-	    (all->only && r.oif != all->only) ||
-	    (r.has_dst && (addr_is_link_local6(&r.dst) ||
-			   addr_is_loopback(&r.dst) ||
-			   addr_is_multicast(&r.dst))))
-		return;
-	if (!all->any)
-		all->any = r.oif;
-	if (m->rtm_dst_len || (all->best && all->metric <= r.metric))
-		return;
-	all->best = r.oif;
-	all->metric = r.metric;
-	all->has_gateway = r.has_gateway;
-	all->gateway = r.gateway;
+	hop.gateway = netlink_addr(&attr[RTA_GATEWAY], v->family);
+	if (attr[RTA_MULTIPATH].p)
+		hop = netlink_multipath(v, &attr[RTA_MULTIPATH]);
+	hop.source = netlink_addr(&attr[RTA_PREFSRC], v->family);
+	hop.metric = netlink_u32(&attr[RTA_PRIORITY]);
+	return hop;
 }
 
-/* How good an address is to give to a guest; 0: not at all */
-static unsigned netlink_rank(const struct ifaddrmsg *m, uint32_t flags)
+/* Every interface has such routes */
+static bool netlink_is_trivial(const struct netlink_view *v,
+			       const struct rtmsg *m,
+			       const struct netlink_attr *attr)
 {
-	unsigned rank = 1;
+	struct addr dst = netlink_addr(&attr[RTA_DST], v->family);
 
-	if (m->ifa_scope == RT_SCOPE_HOST ||
-	    (m->ifa_family == AF_INET6 && m->ifa_scope != RT_SCOPE_UNIVERSE))
+	return m->rtm_dst_len &&
+	       (addr_is_link_local6(&dst) || addr_is_multicast(&dst));
+}
+
+static void netlink_default_route(struct netlink_routes *r,
+				  const struct netlink_hop *hop)
+{
+	if (r->found && hop->metric >= r->metric)
+		return;
+	r->found = true;
+	r->ifindex = hop->ifindex;
+	r->gateway = hop->gateway;
+	r->source = hop->source;
+	r->metric = hop->metric;
+}
+
+static void netlink_any_route(struct netlink_routes *r,
+			      const struct netlink_hop *hop)
+{
+	if (!r->first)
+		r->first = hop->ifindex;
+	if (r->first != hop->ifindex)
+		r->several = true;
+	else if (addr_is_unspecified(&r->first_gateway))
+		r->first_gateway = hop->gateway;
+}
+
+static void netlink_on_route(struct netlink_view *v, struct cur *c)
+{
+	struct netlink_attr attr[NETLINK_ATTRS];
+	struct netlink_hop hop;
+	struct rtmsg m;
+	unsigned table;
+
+	if (!netlink_header(c, &m, sizeof(m)) || m.rtm_family != v->family)
+		return;
+	netlink_attrs(c, attr);
+	table = attr[RTA_TABLE].p ? netlink_u32(&attr[RTA_TABLE]) :
+				    m.rtm_table;
+	if (table != RT_TABLE_MAIN || m.rtm_type != RTN_UNICAST ||
+	    m.rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
+		return;
+	hop = netlink_next_hop(v, attr);
+	if (!hop.ifindex || hop.ifindex == NETLINK_LOOPBACK ||
+	    (v->only && v->only != hop.ifindex) ||
+	    netlink_is_trivial(v, &m, attr))
+		return;
+	netlink_any_route(&v->routes, &hop);
+	if (!m.rtm_dst_len)
+		netlink_default_route(&v->routes, &hop);
+}
+
+/* 0: not to be used; above, the more the better */
+static unsigned netlink_rank(const struct ifaddrmsg *m, uint32_t flags,
+			     const struct addr *a)
+{
+	if (flags & IFA_F_DADFAILED || m->ifa_scope >= RT_SCOPE_HOST || !addr_is_unicast(a) ||
+	    addr_is_loopback(a) || addr_is_link_local6(a))
 		return 0;
-	if (m->ifa_scope == RT_SCOPE_UNIVERSE)
-		rank += 8;
-	if (!(flags & (IFA_F_DEPRECATED | IFA_F_DADFAILED)))
-		rank += 4;
-	/* IFA_F_SECONDARY and IFA_F_TEMPORARY are the same bit */
-	if (!(flags & IFA_F_SECONDARY))
-		rank += 2;
-	return rank;
+	/* IFA_F_SECONDARY is IPv6's IFA_F_TEMPORARY */
+	return 1 + (m->ifa_scope < RT_SCOPE_LINK ? 8U : 0U) +
+	       (flags & IFA_F_DEPRECATED ? 0U : 4U) +
+	       (flags & IFA_F_TENTATIVE ? 0U : 2U) +
+	       (flags & IFA_F_SECONDARY ? 0U : 1U);
 }
 
-static void netlink_on_addr(const struct nlmsghdr *nh, void *to)
+static void netlink_on_addr(struct netlink_view *v, struct cur *c)
 {
-	const struct ifaddrmsg *m = NLMSG_DATA(nh);
-	struct netlink_addrs *best = to;
-	const struct rtattr *rta;
-	struct addr local, peer;
-	bool has_local = false, has_peer = false;
-	unsigned rank;
+	struct netlink_attr attr[NETLINK_ATTRS];
+	struct ifaddrmsg m;
+	struct addr a;
 	uint32_t flags;
-	int len;	/* signed: RTA_NEXT may go below 0 */
+	unsigned rank;
 
-	if (nh->nlmsg_type != RTM_NEWADDR ||
-	    nh->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
-	    m->ifa_family != best->family || m->ifa_index != best->ifindex)
+	if (!netlink_header(c, &m, sizeof(m)) || m.ifa_family != v->family ||
+	    m.ifa_index != v->only ||
+	    m.ifa_prefixlen > NETLINK_BITS(v->family))
 		return;
-	flags = m->ifa_flags;
-	len = (int)NLMSG_PAYLOAD(nh, sizeof(*m));
-	for (rta = IFA_RTA(m); RTA_OK(rta, len); rta = RTA_NEXT(rta, len)) {
-		if (rta->rta_type == IFA_LOCAL)
-			has_local = netlink_addr(rta, best->family, &local);
-		else if (rta->rta_type == IFA_ADDRESS)
-			has_peer = netlink_addr(rta, best->family, &peer);
-		else if (rta->rta_type == IFA_FLAGS)
-			flags = netlink_u32(rta);
-	}
-	rank = netlink_rank(m, flags);
-	if (rank <= best->rank || (!has_local && !has_peer))
+	netlink_attrs(c, attr);
+	/* Of a point-to-point interface IFA_ADDRESS is the peer's */
+	a = netlink_addr(attr[IFA_LOCAL].p ? &attr[IFA_LOCAL] :
+			 &attr[IFA_ADDRESS], v->family);
+	flags = attr[IFA_FLAGS].p ? netlink_u32(&attr[IFA_FLAGS]) :
+				    m.ifa_flags;
+	rank = netlink_rank(&m, flags, &a);
+	if (rank <= v->rank)
 		return;
-	best->rank = rank;
-	best->addr = has_local ? local : peer;
-	best->prefix = m->ifa_prefixlen;
+	v->rank = rank;
+	v->addr = a;
+	v->prefix = m.ifa_prefixlen;
 }
 
-/* 1: more to come, 0: done, or a negative error code */
-static int netlink_parse(const void *buf, size_t len, netlink_fn fn, void *to)
+static void netlink_on_link(struct netlink_view *v, struct cur *c)
 {
-	const struct nlmsghdr *nh = buf;
-	int left = (int)len;
+	struct netlink_attr attr[NETLINK_ATTRS];
+	const struct netlink_attr *name = &attr[IFLA_IFNAME];
+	struct ifinfomsg m;
 
-	for (; NLMSG_OK(nh, left); nh = NLMSG_NEXT(nh, left)) {
-		const struct nlmsgerr *e = NLMSG_DATA(nh);
+	if (!netlink_header(c, &m, sizeof(m)) ||
+	    (unsigned)m.ifi_index != v->only)
+		return;
+	netlink_attrs(c, attr);
+	if (!name->len || name->len > IFNAMSIZ || name->p[name->len - 1])
+		return;
+	memcpy(v->ifname, name->p, name->len);
+	v->mtu = netlink_u32(&attr[IFLA_MTU]);
+}
 
-		if (nh->nlmsg_flags & NLM_F_DUMP_INTR)
+static const struct {
+	uint16_t type;
+	netlink_fn fn;
+} netlink_handlers[] = {
+	{ RTM_NEWROUTE, netlink_on_route },
+	{ RTM_NEWADDR, netlink_on_addr },
+	{ RTM_NEWLINK, netlink_on_link },
+};
+
+static void netlink_dispatch(struct netlink_view *v, uint16_t type,
+			     struct cur *c)
+{
+	size_t n = sizeof(netlink_handlers) / sizeof(netlink_handlers[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (netlink_handlers[i].type == type)
+			netlink_handlers[i].fn(v, c);
+	}
+}
+
+/* The code of NLMSG_ERROR and NLMSG_DONE: 0, or negative */
+static int netlink_code(const struct cur *body)
+{
+	int32_t code = 0;
+
+	if (body->left >= sizeof(code))
+		memcpy(&code, body->p, sizeof(code));
+	return code < 0 && code > -4096 ? code : 0;
+}
+
+/* The next message's header and what follows it, its padding skipped */
+static bool netlink_message(struct cur *c, struct nlmsghdr *h, struct cur *body)
+{
+	const uint8_t *p = cur_take(c, sizeof(*h));
+	size_t len, pad;
+
+	if (!p)
+		return false;
+	memcpy(h, p, sizeof(*h));
+	if (h->nlmsg_len < sizeof(*h))
+		return false;
+	len = h->nlmsg_len - sizeof(*h);
+	p = cur_take(c, len);
+	if (!p)
+		return false;
+	*body = cur_of(p, len);
+	pad = NLMSG_ALIGN(len) - len;
+	cur_take(c, pad < c->left ? pad : c->left);
+	return true;
+}
+
+/**
+ * netlink_parse() - Read messages of the kernel's
+ * @v:		what to look for, and what was found so far
+ * @buf:	messages, as received
+ * @len:	bytes
+ *
+ * Return: 0 where more is to come, 1 at the end of the dump, -EINTR where the
+ *	   dump is inconsistent and is to be asked for again, another negative
+ *	   error code where the kernel refused, -EBADMSG for what is no message
+ */
+int netlink_parse(struct netlink_view *v, const void *buf, size_t len)
+{
+	struct cur c = cur_of(buf, len), body;
+	struct nlmsghdr h;
+	int rc;
+
+	while (c.left) {
+		if (!netlink_message(&c, &h, &body))
+			return -EBADMSG;
+		if (h.nlmsg_flags & NLM_F_DUMP_INTR)
 			return -EINTR;
-		if (nh->nlmsg_type == NLMSG_DONE)
-			return 0;
-		if (nh->nlmsg_type == NLMSG_ERROR)
-			return nh->nlmsg_len < NLMSG_LENGTH(sizeof(*e)) ?
-			       -EBADMSG : e->error;
-		fn(nh, to);
+		rc = netlink_code(&body);
+		if (h.nlmsg_type == NLMSG_ERROR)
+			return rc ? rc : -EBADMSG;
+		if (h.nlmsg_type == NLMSG_DONE)
+			return rc ? rc : 1;
+		netlink_dispatch(v, h.nlmsg_type, &body);
 	}
-	return 1;
+	return 0;
 }
 
-/**
- * netlink_parse_routes() - Read messages of a dump of routes
- * @buf:	messages, aligned as netlink(7) has them
- * @len:	bytes
- * @r:		what was shown so far
- * Return: 1 where more messages follow, 0 at the end, a negative error code as
- * the kernel told; -EINTR: ask again
- */
-int netlink_parse_routes(const void *buf, size_t len, struct netlink_routes *r)
-{
-	return netlink_parse(buf, len, netlink_on_route, r);
-}
-
-/**
- * netlink_parse_addrs() - Read messages of a dump of addresses
- * @buf:	messages, aligned as netlink(7) has them
- * @len:	bytes
- * @a:		what was shown so far
- * Return: as netlink_parse_routes()
- */
-int netlink_parse_addrs(const void *buf, size_t len, struct netlink_addrs *a)
-{
-	return netlink_parse(buf, len, netlink_on_addr, a);
-}
-
-static int netlink_ask(int fd, uint16_t type, int family)
+static int netlink_send(int fd, uint16_t type, int family)
 {
 	struct {
-		struct nlmsghdr nh;
-		struct rtmsg m;		/* as long as ifaddrmsg, or longer */
-	} ask = { .nh = { .nlmsg_len = sizeof(ask), .nlmsg_type = type,
-			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		  .m = { .rtm_family = (unsigned char)family } };
+		struct nlmsghdr h;
+		/* As long as the longest header: all begin with the family */
+		struct ifinfomsg m;
+	} req = {
+		.h = { .nlmsg_len = sizeof(req), .nlmsg_type = type,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.m = { .ifi_family = (unsigned char)family },
+	};
 
-	return send(fd, &ask, sizeof(ask), 0) < 0 ? -errno : 0;
+	return send(fd, &req, sizeof(req), 0) < 0 ? -errno : 0;
 }
 
-static int netlink_dump_once(uint16_t type, int family, netlink_fn fn, void *to)
+static int netlink_receive(int fd, struct netlink_view *v)
 {
-	static _Alignas(NLMSG_ALIGNTO) char buf[128 * 1024];
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	static uint8_t buf[NETLINK_BUFFER];
 	ssize_t n;
+	int rc;
+
+	do {
+		n = recv(fd, buf, sizeof(buf), MSG_TRUNC);
+		if (n < 0)
+			return -errno;
+		if ((size_t)n > sizeof(buf))
+			return -EMSGSIZE;
+		rc = netlink_parse(v, buf, (size_t)n);
+	} while (!rc && n);
+	return rc < 0 ? rc : 0;
+}
+
+/* One dump, whole, on a socket of its own: no rest of another can be in it */
+static int netlink_dump_once(struct netlink_view *v, uint16_t type)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	int rc;
 
 	if (fd < 0)
 		return -errno;
-	rc = netlink_ask(fd, type, family);
-	while (!rc) {
-		n = recv(fd, buf, sizeof(buf), 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		rc = n < 0 ? -errno : netlink_parse(buf, (size_t)n, fn, to);
-		if (rc <= 0)
-			break;
-		rc = 0;
-	}
+	rc = netlink_send(fd, type, type == RTM_GETLINK ? AF_UNSPEC :
+							  v->family);
+	if (!rc)
+		rc = netlink_receive(fd, v);
 	close(fd);
 	return rc;
 }
 
-static int netlink_routes(struct netlink_routes *r)
+static int netlink_dump(struct netlink_view *v, uint16_t type)
 {
-	const struct netlink_routes none = *r;
+	const struct netlink_view before = *v;
 	int rc = -EINTR;
 
-	for (int i = 0; rc == -EINTR && i < NETLINK_TRIES; i++) {
-		*r = none;
-		rc = netlink_dump_once(RTM_GETROUTE, r->family,
-				       netlink_on_route, r);
+	for (int i = 0; i < NETLINK_TRIES && rc == -EINTR; i++) {
+		*v = before;
+		rc = netlink_dump_once(v, type);
 	}
 	return rc;
 }
 
-static int netlink_addrs(struct netlink_addrs *a)
+static void netlink_choose(const struct netlink_view *v,
+			   struct netlink_uplink *up)
 {
-	const struct netlink_addrs none = *a;
-	int rc = -EINTR;
+	const struct netlink_routes *r = &v->routes;
 
-	for (int i = 0; rc == -EINTR && i < NETLINK_TRIES; i++) {
-		*a = none;
-		rc = netlink_dump_once(RTM_GETADDR, a->family, netlink_on_addr,
-				       a);
-	}
-	return rc;
-}
-
-/* netdevice(7): SIOCGIFMTU; 0 where it cannot be told */
-static unsigned netlink_mtu(const char *ifname)
-{
-	struct ifreq ifr = { 0 };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;
-
-	if (fd < 0)
-		return 0;
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
-	if (!ioctl(fd, SIOCGIFMTU, &ifr))
-		mtu = ifr.ifr_mtu;
-	close(fd);
-	return mtu > 0 ? (unsigned)mtu : 0;
+	up->ifindex = r->found ? r->ifindex : r->first ? r->first : v->only;
+	up->has_route = r->first;
+	up->default_route = r->found;
+	if (r->found)
+		up->gateway = r->gateway;
+	else if (!r->several)
+		up->gateway = r->first_gateway;
 }
 
 /**
- * netlink_family_read() - Ask the kernel what it has of a family
+ * netlink_uplink() - How the host is connected, in one family
  * @family:	AF_INET or AF_INET6
- * @ifname:	interface to look at, "": the one with the best routes
- * @out:	filled in
- * Return: 0, or a negative error code; a kernel without the family has nothing
+ * @ifname:	interface to look at, or "": that of the default route, else the
+ *		first one with any route
+ * @up:		filled in; @up->ifindex is 0 where the host is not connected
+ * Return: 0, or a negative error code of socket(2), send(2), recv(2), of the
+ *	   kernel's answer, or of if_nametoindex(3)
  */
-int netlink_family_read(int family, const char *ifname,
-			struct netlink_family *out)
+int netlink_uplink(int family, const char *ifname, struct netlink_uplink *up)
 {
-	struct netlink_routes r = { .family = family };
-	struct netlink_addrs a = { .family = family };
+	struct netlink_view v = { .family = family };
 	int rc;
 
-	*out = (struct netlink_family){ .ifindex = 0 };
-	r.only = *ifname ? if_nametoindex(ifname) : 0;
-	rc = netlink_routes(&r);
+	memset(up, 0, sizeof(*up));
+	if (*ifname) {
+		v.only = if_nametoindex(ifname);
+		if (!v.only)
+			return -errno;
+	}
+	rc = netlink_dump(&v, RTM_GETROUTE);
+	/* A kernel without the family */
 	if (rc == -EOPNOTSUPP || rc == -EAFNOSUPPORT)
 		return 0;
 	if (rc)
 		return rc;
-	out->has_route = r.any;
-	out->has_gateway = r.best && r.has_gateway;
-	out->gateway = r.gateway;
-	out->ifindex = r.only ? r.only : r.best ? r.best : r.any;
-	if (!out->ifindex || !if_indextoname(out->ifindex, out->ifname))
+	netlink_choose(&v, up);
+	if (!up->ifindex)
 		return 0;
-	out->mtu = netlink_mtu(out->ifname);
-
-	a.ifindex = out->ifindex;
-	rc = netlink_addrs(&a);
-	out->has_addr = a.rank;
-	out->addr = a.addr;
-	out->prefix = a.prefix;
-	return rc;
+	v.only = up->ifindex;
+	rc = netlink_dump(&v, RTM_GETADDR);
+	if (!rc)
+		rc = netlink_dump(&v, RTM_GETLINK);
+	if (rc)
+		return rc;
+	memcpy(up->ifname, v.ifname, sizeof(up->ifname));
+	up->mtu = v.mtu;
+	up->addr = v.addr;
+	up->prefix = v.prefix;
+	if (addr_is_unspecified(&up->addr) && v.routes.found &&
+	    !addr_is_unspecified(&v.routes.source)) {
+		/* An interface without an address of its own */
+		up->addr = v.routes.source;
+		up->prefix = NETLINK_BITS(family);
+	}
+	return 0;
 }

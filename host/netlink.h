@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * netlink: what the host's kernel knows of interfaces, addresses and routes
+ * netlink: which interface, address and gateway the host itself uses
+ *
+ * netlink_uplink() asks the kernel. What reads its answers is netlink_parse(),
+ * bytes in, struct out, for tests as well.
  */
 #ifndef HOST_NETLINK_H
 #define HOST_NETLINK_H
@@ -13,71 +16,72 @@
 #include "lib/addr.h"
 
 /**
- * struct netlink_family - what the host has of one family
- * @ifindex:	interface: the one asked for, else that of the default route
- *		with the lowest metric, else the first one with any route; 0:
- *		there is none
+ * struct netlink_routes - what the routes of a family come down to
+ * @found:	a default route was seen
+ * @ifindex:	its interface, of the one with the lowest metric
+ * @gateway:	its gateway, or unset
+ * @source:	its preferred source address, or unset
+ * @metric:	its metric
+ * @first:	interface of the first route of all, or 0
+ * @several:	other interfaces have routes, too
+ * @first_gateway:	gateway of the first route through one on @first
+ */
+struct netlink_routes {
+	bool found;
+	unsigned ifindex;
+	struct addr gateway;
+	struct addr source;
+	uint32_t metric;
+	unsigned first;
+	bool several;
+	struct addr first_gateway;
+};
+
+/**
+ * struct netlink_view - what was asked for, and what messages said
+ * @family:	AF_INET or AF_INET6
+ * @only:	look at this interface alone; 0: at all
+ * @routes:	from RTM_NEWROUTE
+ * @addr:	best address from RTM_NEWADDR, or unset
+ * @prefix:	its prefix length
+ * @rank:	how good it is, 0: none seen
+ * @ifname:	from RTM_NEWLINK, or ""
+ * @mtu:	the same, bytes, or 0
+ */
+struct netlink_view {
+	int family;
+	unsigned only;
+	struct netlink_routes routes;
+	struct addr addr;
+	unsigned prefix;
+	unsigned rank;
+	char ifname[IFNAMSIZ];
+	unsigned mtu;
+};
+
+/**
+ * struct netlink_uplink - how the host is connected, in one family
+ * @ifindex:	interface, 0: it is not
  * @ifname:	its name
  * @mtu:	its MTU, bytes
- * @has_route:	it has a route of this family, link-local ones apart
- * @has_gateway:	it has a default route with a gateway
- * @gateway:	that gateway (the first one of a multipath route)
- * @has_addr:	it has an address of global scope (IPv4: else of any other
- *		scope but host)
- * @addr:	the address; not deprecated, not temporary where there is a choice
- * @prefix:	its prefix length
+ * @addr:	its address, or unset
+ * @prefix:	prefix length of @addr
+ * @has_route:	it has routes, besides those that every interface has
+ * @default_route:	there is a default route
+ * @gateway:	that of the default route, or of the only interface; or unset
  */
-struct netlink_family {
+struct netlink_uplink {
 	unsigned ifindex;
 	char ifname[IFNAMSIZ];
 	unsigned mtu;
+	struct addr addr;
+	unsigned prefix;
 	bool has_route;
-	bool has_gateway;
-	struct addr gateway;
-	bool has_addr;
-	struct addr addr;
-	unsigned prefix;
-};
-
-/**
- * struct netlink_routes - what a dump of routes has shown so far
- * @family:	AF_INET or AF_INET6
- * @only:	look at routes of this interface only, 0: all
- * @any:	interface of the first route, 0: none yet
- * @best:	interface of the best default route, 0: none yet
- * @metric:	its metric
- * @has_gateway:	it has a gateway
- * @gateway:	that
- */
-struct netlink_routes {
-	int family;
-	unsigned only;
-	unsigned any;
-	unsigned best;
-	uint32_t metric;
-	bool has_gateway;
+	bool default_route;
 	struct addr gateway;
 };
 
-/**
- * struct netlink_addrs - what a dump of addresses has shown so far
- * @family:	AF_INET or AF_INET6
- * @ifindex:	interface whose addresses count
- * @rank:	how good the best one is, 0: none yet
- * @addr:	the best one
- * @prefix:	its prefix length
- */
-struct netlink_addrs {
-	int family;
-	unsigned ifindex;
-	unsigned rank;
-	struct addr addr;
-	unsigned prefix;
-};
-
-int netlink_parse_routes(const void *buf, size_t len, struct netlink_routes *r);
-int netlink_parse_addrs(const void *buf, size_t len, struct netlink_addrs *a);
-int netlink_family_read(int family, const char *ifname,
-			struct netlink_family *out);
+int netlink_parse(struct netlink_view *v, const void *buf, size_t len);
+int netlink_uplink(int family, const char *ifname, struct netlink_uplink *up);
 
 #endif /* HOST_NETLINK_H */

@@ -1,134 +1,244 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * resolv: name servers and search list of the host, resolv.conf(5)
+ * resolv: the host's name servers and search list, resolv.conf(5)
  *
- * Line by line: `nameserver ADDR[%IF]`, `search NAME...`, `domain NAME` (the
- * last of search and domain wins). Comments begin with # or ; in front of a
- * line; unknown lines are passed over.
+ * No state. The file is the administrator's, not hostile, but of any content:
+ * lines that make no sense are passed over, as the C library does, and what is
+ * more than the tables hold is left out.
+ *
+ * A name server on the host's loopback cannot be told to the guest, which would
+ * ask itself. It is told an address that leads to the host's loopback instead.
  */
 #include "host/resolv.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
-#define RESOLV_FILE_MAX		(64 * 1024)
-#define RESOLV_LINE_MAX		4096
+#include "lib/value.h"
 
-/* The next word, cut off with a NUL; NULL at the end of the line */
-static char *resolv_word(char **line)
+/** Most of a file that is read, bytes */
+#define RESOLV_FILE	(64 * 1024)
+#define RESOLV_BLANK	" \t\r\v\f"
+
+/**
+ * struct resolv_line - what is left of a line
+ * @p:		next byte
+ * @end:	behind the last
+ */
+struct resolv_line {
+	const char *p;
+	const char *end;
+};
+
+static bool resolv_is_blank(char c)
 {
-	char *word = *line + strspn(*line, " \t\r");
-	size_t len = strcspn(word, " \t\r");
-
-	if (!len)
-		return NULL;
-	*line = word + len;
-	if (**line)
-		*(*line)++ = '\0';
-	return word;
+	return !c || strchr(RESOLV_BLANK, c);
 }
 
-static void resolv_server(struct resolv *r, char *line)
+/* The next word; false at the end of the line, or where a comment begins */
+static bool resolv_word(struct resolv_line *l, char *out, size_t size)
 {
-	char *word = resolv_word(&line), *scope;
-	struct endpoint e = { .port = 53 };
+	const char *from;
+	size_t len;
 
-	if (!word || r->servers == RESOLV_SERVERS)
+	while (l->p < l->end && resolv_is_blank(*l->p))
+		l->p++;
+	from = l->p;
+	if (from == l->end || *from == '#' || *from == ';')
+		return false;
+	while (l->p < l->end && !resolv_is_blank(*l->p))
+		l->p++;
+	len = (size_t)(l->p - from);
+	/* Too long for anything that we look for: keep it wrong */
+	if (len >= size)
+		len = 0;
+	memcpy(out, from, len);
+	out[len] = '\0';
+	return true;
+}
+
+static void resolv_nameserver(struct resolv *r, struct resolv_line *l)
+{
+	struct resolv_server *s = &r->server[r->servers];
+	char text[INET6_ADDRSTRLEN + IFNAMSIZ], *scope;
+
+	if (r->servers == RESOLV_SERVERS || !resolv_word(l, text, sizeof(text)))
 		return;
-	scope = strchr(word, '%');
+	*s = (struct resolv_server){ .addr = ADDR_ANY6 };
+	scope = strchr(text, '%');
 	if (scope) {
 		*scope++ = '\0';
-		e.ifindex = if_nametoindex(scope);
+		if (strlen(scope) >= sizeof(s->scope))
+			return;
+		strcpy(s->scope, scope);
 	}
-	if (addr_parse(word, &e.addr) && addr_is_unicast(&e.addr))
-		r->server[r->servers++] = e;
+	if (!addr_parse(text, &s->addr) || addr_is_multicast(&s->addr) ||
+	    addr_is_broadcast(&s->addr))
+		return;
+	/* resolv.conf(5): "the name server on the local host" */
+	if (addr_is_unspecified(&s->addr))
+		s->addr = addr_is_v4(&s->addr) ? ADDR_LOOPBACK4 :
+						 ADDR_LOOPBACK6;
+	r->servers++;
 }
 
-static void resolv_search(struct resolv *r, char *line)
+/* search and domain: the last line of the two counts */
+static void resolv_search(struct resolv *r, struct resolv_line *l)
 {
-	char *word;
+	char name[RESOLV_NAME];
 
-	r->searches = 0;
-	while ((word = resolv_word(&line)) && r->searches < RESOLV_SEARCH) {
-		size_t len = strlen(word);
-
-		if (len && word[len - 1] == '.')
-			word[--len] = '\0';
-		if (!len || len >= RESOLV_NAME_MAX)
-			continue;
-		memcpy(r->search[r->searches++], word, len + 1);
+	r->domains = 0;
+	while (r->domains < RESOLV_DOMAINS &&
+	       resolv_word(l, name, sizeof(name))) {
+		if (!value_domain(name, r->domain[r->domains], RESOLV_NAME))
+			r->domains++;
 	}
 }
 
-static void resolv_line(struct resolv *r, char *line)
+static void resolv_domain(struct resolv *r, struct resolv_line *l)
 {
-	char *word;
+	char name[RESOLV_NAME];
 
-	if (*line == '#' || *line == ';')
+	r->domains = resolv_word(l, name, sizeof(name)) &&
+		     !value_domain(name, r->domain[0], RESOLV_NAME);
+}
+
+static const struct {
+	const char *keyword;
+	void (*fn)(struct resolv *r, struct resolv_line *l);
+} resolv_keywords[] = {
+	{ "nameserver", resolv_nameserver },
+	{ "search", resolv_search },
+	{ "domain", resolv_domain },
+};
+
+static void resolv_one_line(struct resolv *r, struct resolv_line *l)
+{
+	size_t n = sizeof(resolv_keywords) / sizeof(resolv_keywords[0]);
+	char keyword[16];
+
+	if (l->p == l->end || resolv_is_blank(*l->p) ||
+	    !resolv_word(l, keyword, sizeof(keyword)))
 		return;
-	word = resolv_word(&line);
-	if (!word)
-		return;
-	if (!strcmp(word, "nameserver"))
-		resolv_server(r, line);
-	else if (!strcmp(word, "search") || !strcmp(word, "domain"))
-		resolv_search(r, line);
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(keyword, resolv_keywords[i].keyword))
+			resolv_keywords[i].fn(r, l);
+	}
 }
 
 /**
  * resolv_parse() - Read the text of a resolv.conf
- * @text:	text, not necessarily terminated
- * @len:	bytes of it
- * @out:	filled in
- *
- * Lines longer than resolv.conf(5) could mean are passed over.
+ * @r:		where to put what it says; all of it is set
+ * @text:	any bytes
+ * @len:	how many
  */
-void resolv_parse(const char *text, size_t len, struct resolv *out)
+void resolv_parse(struct resolv *r, const char *text, size_t len)
 {
-	char line[RESOLV_LINE_MAX];
+	const char *end = text + len;
 
-	*out = (struct resolv){ .servers = 0 };
-	while (len) {
-		const char *end = memchr(text, '\n', len);
-		size_t n = end ? (size_t)(end - text) : len;
+	memset(r, 0, sizeof(*r));
+	while (text < end) {
+		const char *nl = memchr(text, '\n', (size_t)(end - text));
+		struct resolv_line l = { text, nl ? nl : end };
 
-		if (n < sizeof(line)) {
-			memcpy(line, text, n);
-			line[n] = '\0';
-			resolv_line(out, line);
-		}
-		n += end ? 1 : 0;
-		text += n;
-		len -= n;
+		resolv_one_line(r, &l);
+		text = l.end + 1;
+		if (!nl)
+			break;
 	}
 }
 
 /**
  * resolv_read() - Read a resolv.conf
- * @path:	the file
- * @out:	filled in; empty where it cannot be read
- * Return: 0, or a negative error code
+ * @r:		where to put what it says; empty on failure
+ * @path:	file; of more than 64 KiB only whole lines of that are read
+ * Return: 0, or a negative error code of open(2), read(2)
  */
-int resolv_read(const char *path, struct resolv *out)
+int resolv_read(struct resolv *r, const char *path)
 {
-	static char text[RESOLV_FILE_MAX];
+	static char text[RESOLV_FILE];
 	size_t len = 0;
-	ssize_t n;
-	int fd;
+	ssize_t n = 1;
+	int fd, rc = 0;
 
-	*out = (struct resolv){ .servers = 0 };
+	memset(r, 0, sizeof(*r));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while (len < sizeof(text) &&
-	       (n = read(fd, text + len, sizeof(text) - len)) > 0)
-		len += (size_t)n;
+	while (len < sizeof(text) && n > 0) {
+		n = read(fd, text + len, sizeof(text) - len);
+		if (n < 0)
+			rc = -errno;
+		else
+			len += (size_t)n;
+	}
 	close(fd);
-	resolv_parse(text, len, out);
+	if (rc)
+		return rc;
+	while (len == sizeof(text) && len && text[len - 1] != '\n')
+		len--;
+	resolv_parse(r, text, len);
 	return 0;
+}
+
+/* What the guest calls a name server; unset: it cannot reach it */
+static struct addr resolv_guest_name(const struct resolv_server *s,
+				     const struct resolv_family *f,
+				     struct resolv_view *v)
+{
+	bool mapped = !addr_is_unspecified(&f->stand_in);
+
+	if (mapped && (addr_is_loopback(&s->addr) ||
+		       addr_equal(&s->addr, &f->stand_in))) {
+		if (addr_is_unspecified(&v->behind))
+			v->behind = s->addr;
+		return f->stand_in;
+	}
+	if (addr_is_loopback(&s->addr))
+		return f->forward;
+	/* Outbound, a link-local address is taken to be on that interface */
+	if (*s->scope && strcmp(s->scope, f->ifname))
+		return ADDR_ANY6;
+	return s->addr;
+}
+
+static bool resolv_view_has(const struct resolv_view *v, const struct addr *a)
+{
+	for (unsigned i = 0; i < v->count; i++) {
+		if (addr_equal(&v->server[i], a))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * resolv_view() - How the guest reaches the host's name servers of a family
+ * @r:		the host's
+ * @f:		what is known of the family
+ * @v:		filled in
+ *
+ * Only the first name server on the host's loopback stands behind
+ * @f->stand_in; the guest cannot reach others there.
+ */
+void resolv_view(const struct resolv *r, const struct resolv_family *f,
+		 struct resolv_view *v)
+{
+	memset(v, 0, sizeof(*v));
+	for (unsigned i = 0; i < r->servers; i++) {
+		const struct resolv_server *s = &r->server[i];
+		struct addr a;
+
+		if (addr_is_v4(&s->addr) != f->v4)
+			continue;
+		if (addr_is_unspecified(&v->first))
+			v->first = s->addr;
+		a = resolv_guest_name(s, f, v);
+		if (addr_is_unspecified(&a))
+			v->left_out++;
+		else if (!resolv_view_has(v, &a))
+			v->server[v->count++] = a;
+	}
 }
