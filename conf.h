@@ -8,23 +8,19 @@
 #ifndef CONF_H
 #define CONF_H
 
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "conf_host.h"
 #include "lib/addr.h"
 #include "lib/log.h"
 #include "lib/portspec.h"
 
-#define CONF_DNS_MAX	8
 #define CONF_SEARCH_MAX	32
 #define CONF_NAME_MAX	256
 #define CONF_PATH_MAX	4096
-
-/** Index of a family in struct conf */
-enum conf_family_index { CONF_V4, CONF_V6, CONF_FAMILIES };
 
 /**
  * enum conf_mode - what the binary was called as
@@ -32,47 +28,6 @@ enum conf_family_index { CONF_V4, CONF_V6, CONF_FAMILIES };
  * @MODE_PASTA:	a network namespace
  */
 enum conf_mode { MODE_PASST, MODE_PASTA };
-
-/**
- * struct conf_family - settings that exist once a family
- * @on:		the family is served
- * @addr:	the guest's address
- * @prefix:	its prefix length
- * @gateway:	the guest's gateway
- * @no_gateway:	the host has none and none was given: announce none
- * @ifname:	host interface that addresses and routes come from, or ""
- * @ifindex:	its index, or 0
- * @host_mtu:	its MTU, or 0
- * @outbound:	source address of outbound sockets, or unset
- * @outbound_if:	interface outbound sockets are bound to, or ""
- * @dns:	name servers told to the guest
- * @dns_count:	how many
- * @dns_forward:	--dns-forward, or unset
- * @dns_host:	resolver on the host that --dns-forward leads to
- * @dns_to_host:	the resolver (on host loopback) that stands behind
- *		@map_host_loopback on port 53, or unset
- * @map_host_loopback:	guest's name of the host's loopback, or unset
- * @map_guest_addr:	guest's name of the address it shares, or unset
- */
-struct conf_family {
-	bool on;
-	struct addr addr;
-	unsigned prefix;
-	struct addr gateway;
-	bool no_gateway;
-	char ifname[IFNAMSIZ];
-	unsigned ifindex;
-	unsigned host_mtu;
-	struct addr outbound;
-	char outbound_if[IFNAMSIZ];
-	struct addr dns[CONF_DNS_MAX];
-	unsigned dns_count;
-	struct addr dns_forward;
-	struct addr dns_host;
-	struct addr dns_to_host;
-	struct addr map_host_loopback;
-	struct addr map_guest_addr;
-};
 
 /**
  * struct conf - the whole configuration

@@ -1,264 +1,278 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * conf_host: what the command line leaves open is filled in from the host
+ * conf_host: what is set once a family, filled in from the host
  *
- *	                 given    else of the interface   else
- *	family           -4 -6    that has routes         both
- *	address          -a       its address             169.254.2.1, no IPv6
- *	prefix length    /LEN -n  that of the address     by class, 64
- *	gateway          -g       its default route's     169.254.2.2, fe80::1
- *	name servers     -D       resolv.conf
+ * No state. Where the host has nothing:
  *
- * The interface is --outbound-if4/6, else --interface, else that of the default
- * route, else the first one with any route.
+ *	                     IPv4                  IPv6
+ *	no address           169.254.2.1/16        none
+ *	no route at all      gateway 169.254.2.2   gateway fe80::1
+ *	default route
+ *	without a gateway    no gateway            gateway fe80::1
+ *
+ * Sources: RFC 3927 (169.254.0.0/16), RFC 791 3.2 (classes), RFC 4291 2.5.4.
  */
 #include "conf_host.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include "host/netlink.h"
-#include "host/resolv.h"
+#include "lib/log.h"
 
-#define CONF_RESOLV	"/etc/resolv.conf"
-
-/* RFC 3927: link-local, for hosts without any network */
-#define CONF_FALLBACK_ADDR4	"169.254.2.1"
-#define CONF_FALLBACK_GATEWAY4	"169.254.2.2"
-#define CONF_FALLBACK_PREFIX4	16
-#define CONF_FALLBACK_GATEWAY6	"fe80::1"
+#define CONF_LINK_LOCAL4_LEN	16
 #define CONF_PREFIX6		64
 
-static struct netlink_family conf_host[CONF_FAMILIES];
+static const struct addr conf_guest4 = {
+	{ [10] = 0xff, 0xff, 169, 254, 2, 1 } };
+static const struct addr conf_gateway4 = {
+	{ [10] = 0xff, 0xff, 169, 254, 2, 2 } };
+static const struct addr conf_gateway6 = { { 0xfe, 0x80, [15] = 1 } };
 
-static const int conf_af[CONF_FAMILIES] = { AF_INET, AF_INET6 };
+static const char *const conf_host_name[] = { "IPv4", "IPv6" };
 
-static struct addr conf_addr(const char *text)
+static bool conf_host_has_addr(const struct netlink_uplink *up)
 {
-	struct addr a = ADDR_ANY6;
-
-	addr_parse(text, &a);
-	return a;
+	return !addr_is_unspecified(&up->addr);
 }
 
-static void conf_read_family(struct conf *c, const struct conf_given *g, int i)
+/* Both, as the host has routes or options say; both where it has none at all */
+static void conf_host_families(struct conf_family *fam,
+			       const struct conf_host_wish *w,
+			       const struct netlink_uplink *up)
 {
-	struct conf_family *f = &c->family[i];
-	const char *ifname = *f->outbound_if ? f->outbound_if : g->ifname;
-	int rc = netlink_family_read(conf_af[i], ifname, &conf_host[i]);
+	unsigned count = 0;
 
-	if (rc < 0)
-		die("Cannot ask the kernel for routes: %s", strerror(-rc));
-	f->ifindex = conf_host[i].ifindex;
-	f->host_mtu = conf_host[i].mtu;
-	snprintf(f->ifname, sizeof(f->ifname), "%s", conf_host[i].ifname);
-}
-
-/* Both families, as the host has routes, or as the user says */
-static void conf_families(struct conf *c, const struct conf_given *g)
-{
-	bool any = false;
-
-	for (int i = 0; i < CONF_FAMILIES; i++) {
-		struct conf_family *f = &c->family[i];
-
-		f->on = conf_host[i].has_route ||
-			!addr_is_unspecified(&g->addr[i]) || g->only[i];
-		any |= f->on;
+	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
+		fam[i].on = !w->only[!i] &&
+			    (w->only[i] || up[i].has_route ||
+			     conf_host_has_addr(&up[i]) ||
+			     !addr_is_unspecified(&fam[i].addr) ||
+			     !addr_is_unspecified(&fam[i].gateway));
+		count += fam[i].on;
 	}
-	if (!any)
-		c->family[CONF_V4].on = c->family[CONF_V6].on = true;
-	if (g->only[CONF_V4])
-		c->family[CONF_V6].on = false;
-	if (g->only[CONF_V6])
-		c->family[CONF_V4].on = false;
+	for (unsigned i = 0; !count && i < CONF_FAMILIES; i++)
+		fam[i].on = true;
 }
 
-/* RFC 791 3.2: the network part by class */
-static unsigned conf_class_prefix(const struct addr *a)
+/* Prefix length by the class of an IPv4 address */
+static unsigned conf_host_class(const struct addr *a)
 {
-	uint8_t first = a->b[12];
+	unsigned first = a->b[12];
 
-	return first < 128 ? 8 : first < 192 ? 16 : first < 224 ? 24 : 32;
+	return first < 128 ? 8 : first < 192 ? 16 : 24;
 }
 
-static unsigned conf_prefix(const struct conf_given *g, int i,
-			    const struct addr *a)
+static unsigned conf_host_prefix(const struct conf_family *f,
+				 const struct netlink_uplink *up)
 {
-	const struct netlink_family *h = &conf_host[i];
-
-	if (g->prefix[i] >= 0)
-		return (unsigned)g->prefix[i];
-	if (i == CONF_V4 && g->netmask >= 0)
-		return (unsigned)g->netmask;
-	if (h->has_addr && (addr_is_unspecified(&g->addr[i]) ||
-			    addr_in_prefix(a, &h->addr, h->prefix)))
-		return h->prefix;
-	return i == CONF_V6 ? CONF_PREFIX6 : conf_class_prefix(a);
+	if (conf_host_has_addr(up) &&
+	    addr_in_prefix(&f->addr, &up->addr, up->prefix))
+		return up->prefix;
+	return addr_is_v4(&f->addr) ? conf_host_class(&f->addr) : CONF_PREFIX6;
 }
 
-static void conf_address(struct conf *c, const struct conf_given *g, int i)
+static void conf_host_address(struct conf_family *f,
+			      const struct conf_host_wish *w,
+			      const struct netlink_uplink *up, unsigned i)
 {
-	struct conf_family *f = &c->family[i];
-
-	f->addr = g->addr[i];
-	if (addr_is_unspecified(&f->addr) && conf_host[i].has_addr)
-		f->addr = conf_host[i].addr;
-	if (addr_is_unspecified(&f->addr) && i == CONF_V4) {
-		f->addr = conf_addr(CONF_FALLBACK_ADDR4);
-		f->prefix = g->netmask >= 0 ? (unsigned)g->netmask :
-			    CONF_FALLBACK_PREFIX4;
-		return;
+	if (!addr_is_unspecified(&f->addr)) {
+		if (!w->has_prefix[i])
+			f->prefix = conf_host_prefix(f, up);
+	} else if (conf_host_has_addr(up)) {
+		f->addr = up->addr;
+		f->prefix = up->prefix;
+	} else if (i == CONF_V4) {
+		f->addr = conf_guest4;
+		f->prefix = CONF_LINK_LOCAL4_LEN;
 	}
-	if (!addr_is_unspecified(&f->addr))
-		f->prefix = conf_prefix(g, i, &f->addr);
+	if (i == CONF_V4 && w->has_netmask)
+		f->prefix = w->netmask;
 }
 
-/* A host with routes but no gateway has none to hand on */
-static void conf_gateway(struct conf *c, const struct conf_given *g, int i)
+static void conf_host_gateway(struct conf_family *f,
+			      const struct netlink_uplink *up, unsigned i)
 {
-	struct conf_family *f = &c->family[i];
-
-	f->gateway = g->gateway[i];
 	if (!addr_is_unspecified(&f->gateway))
 		return;
-	if (conf_host[i].has_gateway)
-		f->gateway = conf_host[i].gateway;
-	else if (conf_host[i].has_route)
+	if (!addr_is_unspecified(&up->gateway))
+		f->gateway = up->gateway;
+	else if (i == CONF_V6)
+		f->gateway = conf_gateway6;
+	else if (up->default_route)
 		f->no_gateway = true;
 	else
-		f->gateway = conf_addr(i == CONF_V4 ? CONF_FALLBACK_GATEWAY4
-						    : CONF_FALLBACK_GATEWAY6);
-}
-
-static void conf_mapping(struct conf *c, const struct conf_given *g, int i)
-{
-	struct conf_family *f = &c->family[i];
-
-	if (addr_is_unspecified(&f->map_host_loopback) && !g->no_map_gw &&
-	    !g->no_map)
-		f->map_host_loopback = f->gateway;
-}
-
-static void conf_add_dns(struct conf_family *f, const struct addr *a)
-{
-	if (f->dns_count < CONF_DNS_MAX)
-		f->dns[f->dns_count++] = *a;
-}
-
-/* A name server on the host's loopback is reached by the mapping's address */
-static void conf_host_dns(struct conf *c, const struct addr *a)
-{
-	struct conf_family *f = &c->family[addr_is_v4(a) ? CONF_V4 : CONF_V6];
-	char text[ADDR_STRLEN];
-
-	if (!f->on)
-		return;
-	/* The mapping would lead away from a server of the same address */
-	if (addr_equal(a, &f->map_host_loopback) &&
-	    addr_is_unspecified(&f->dns_to_host))
-		f->dns_to_host = *a;
-	if (!addr_is_loopback(a)) {
-		conf_add_dns(f, a);
-		return;
-	}
-	if (!addr_is_unspecified(&f->dns_to_host))
-		return;
-	if (addr_is_unspecified(&f->map_host_loopback)) {
-		if (addr_is_unspecified(&f->dns_forward))
-			warn("Name server %s is out of the guest's reach: no "
-			     "--map-host-loopback",
-			     addr_format(a, text, sizeof(text)));
-		return;
-	}
-	f->dns_to_host = *a;
-	conf_add_dns(f, &f->map_host_loopback);
-}
-
-static void conf_dns(struct conf *c, const struct conf_given *g,
-		     const struct resolv *r)
-{
-	for (unsigned i = 0; i < r->servers; i++) {
-		const struct addr *a = &r->server[i].addr;
-		struct conf_family *f =
-			&c->family[addr_is_v4(a) ? CONF_V4 : CONF_V6];
-
-		if (addr_is_unspecified(&f->dns_host))
-			f->dns_host = *a;
-		if (!g->dns_none && !g->dns_count)
-			conf_host_dns(c, a);
-	}
-	for (unsigned i = 0; i < g->dns_count; i++) {
-		const struct addr *a = &g->dns[i];
-
-		conf_add_dns(&c->family[addr_is_v4(a) ? CONF_V4 : CONF_V6], a);
-	}
-	/* The guest asks --dns-forward, where no server was named for it */
-	for (int i = 0; i < CONF_FAMILIES && !g->dns_none; i++) {
-		struct conf_family *f = &c->family[i];
-
-		if (!g->dns_count && f->on &&
-		    !addr_is_unspecified(&f->dns_forward)) {
-			f->dns_count = 0;
-			conf_add_dns(f, &f->dns_forward);
-		}
-	}
-}
-
-static void conf_search(struct conf *c, const struct conf_given *g,
-			const struct resolv *r)
-{
-	if (g->search_given)
-		return;
-	for (unsigned i = 0; i < r->searches && i < CONF_SEARCH_MAX; i++)
-		snprintf(c->search[c->search_count++], CONF_NAME_MAX, "%s",
-			 r->search[i]);
-}
-
-static void conf_tell(const struct conf *c, int i)
-{
-	const struct conf_family *f = &c->family[i];
-	char addr[ADDR_STRLEN], gateway[ADDR_STRLEN];
-
-	if (!f->on)
-		return;
-	info("%s: address %s/%u, gateway %s, interface %s, %u name servers",
-	     i == CONF_V4 ? "IPv4" : "IPv6",
-	     addr_is_unspecified(&f->addr) ? "none" :
-	     addr_format(&f->addr, addr, sizeof(addr)), f->prefix,
-	     f->no_gateway ? "none" :
-	     addr_format(&f->gateway, gateway, sizeof(gateway)),
-	     *f->ifname ? f->ifname : "none", f->dns_count);
+		f->gateway = conf_gateway4;
 }
 
 /**
- * conf_host_fill() - Fill in from the host what the command line leaves open
- * @c:		configuration, with what the command line said
- * @g:		what it said of things that the host has a say in
- *
- * Ends the process where the kernel cannot be asked.
+ * conf_host_fill() - Fill in addresses, gateways and interfaces
+ * @fam:	both families, as the command line left them
+ * @w:		what was asked for besides
+ * @up:		how the host is connected, both families
  */
-void conf_host_fill(struct conf *c, const struct conf_given *g)
+void conf_host_fill(struct conf_family *fam, const struct conf_host_wish *w,
+		    const struct netlink_uplink *up)
 {
-	static struct resolv r;
+	conf_host_families(fam, w, up);
+	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
+		struct conf_family *f = &fam[i];
 
-	for (int i = 0; i < CONF_FAMILIES; i++)
-		conf_read_family(c, g, i);
-	conf_families(c, g);
-	for (int i = 0; i < CONF_FAMILIES; i++) {
-		if (!c->family[i].on)
+		if (!f->on)
 			continue;
-		conf_address(c, g, i);
-		conf_gateway(c, g, i);
-		conf_mapping(c, g, i);
+		memcpy(f->ifname, up[i].ifname, sizeof(f->ifname));
+		f->ifindex = up[i].ifindex;
+		f->host_mtu = up[i].mtu;
+		conf_host_address(f, w, &up[i], i);
+		conf_host_gateway(f, &up[i], i);
+		if (!w->no_map_gw && addr_is_unspecified(&f->map_host_loopback))
+			f->map_host_loopback = f->gateway;
 	}
-	if (resolv_read(CONF_RESOLV, &r) < 0)
-		debug("%s cannot be read", CONF_RESOLV);
-	conf_dns(c, g, &r);
-	conf_search(c, g, &r);
-	if (!c->family[CONF_V4].on || c->family[CONF_V4].no_gateway)
-		c->no_dhcp = true;
-	for (int i = 0; i < CONF_FAMILIES; i++)
-		conf_tell(c, i);
+}
+
+/**
+ * conf_host_ask() - Fill in addresses, gateways and interfaces from the kernel
+ * @fam:	both families, as the command line left them
+ * @w:		what was asked for besides
+ *
+ * Ends the process where the kernel does not answer.
+ */
+void conf_host_ask(struct conf_family *fam, const struct conf_host_wish *w)
+{
+	struct netlink_uplink up[CONF_FAMILIES];
+
+	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
+		int rc = netlink_uplink(i == CONF_V4 ? AF_INET : AF_INET6,
+					*w->interface ? w->interface :
+					fam[i].outbound_if, &up[i]);
+
+		if (rc)
+			die("Cannot learn the host's %s routes: %s",
+			    conf_host_name[i], strerror(-rc));
+	}
+	conf_host_fill(fam, w, up);
+}
+
+static void conf_host_servers(struct conf_family *f,
+			      const struct resolv_view *v)
+{
+	f->dns_left_out = v->left_out;
+	for (unsigned i = 0; i < v->count && i < CONF_DNS_MAX; i++)
+		f->dns[f->dns_count++] = v->server[i];
+}
+
+/**
+ * conf_host_names() - Fill in name servers
+ * @fam:	both families, filled in by conf_host_fill()
+ * @w:		what was asked for besides
+ * @r:		what the host's resolv.conf says
+ */
+void conf_host_names(struct conf_family *fam, const struct conf_host_wish *w,
+		     const struct resolv *r)
+{
+	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
+		struct conf_family *f = &fam[i];
+		const struct resolv_family how = {
+			.v4 = i == CONF_V4, .stand_in = f->map_host_loopback,
+			.forward = f->dns_forward, .ifname = f->ifname };
+		struct resolv_view v;
+
+		if (!f->on)
+			continue;
+		resolv_view(r, &how, &v);
+		if (!w->dns)
+			conf_host_servers(f, &v);
+		f->dns_to_host = v.behind;
+		if (addr_is_unspecified(&f->dns_host))
+			f->dns_host = v.first;
+	}
+}
+
+/* Whether the kernel lets a socket have the address; 0, or its error */
+static int conf_host_try_bind(const struct endpoint *e, bool freebind)
+{
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(e, &sa);
+	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool v4 = sa.sa.sa_family == AF_INET;
+	int on = 1, rc = 0;
+
+	if (fd < 0)
+		return errno;
+	if (freebind)
+		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			   v4 ? IP_FREEBIND : IPV6_FREEBIND, &on, sizeof(on));
+	if (bind(fd, &sa.sa, len))
+		rc = errno;
+	close(fd);
+	return rc;
+}
+
+/**
+ * conf_host_cannot_bind() - Whether sockets can be bound to an address
+ * @fam:	both families
+ * @a:		address; any address can be bound to
+ * @ifname:	interface, too, or ""
+ * @freebind:	the address need not exist yet
+ * Return: NULL, or what is wrong
+ */
+const char *conf_host_cannot_bind(const struct conf_family *fam,
+				  const struct addr *a, const char *ifname,
+				  bool freebind)
+{
+	unsigned i = addr_is_v4(a) ? CONF_V4 : CONF_V6;
+	struct endpoint e = { .addr = *a };
+	int rc;
+
+	if (*ifname && !if_nametoindex(ifname))
+		return "no such interface";
+	if (addr_equal(a, &ADDR_ANY6))
+		return NULL;
+	if (!fam[i].on)
+		return i == CONF_V4 ? "there is no IPv4" : "there is no IPv6";
+	if (addr_is_link_local6(a))
+		e.ifindex = *ifname ? if_nametoindex(ifname) : fam[i].ifindex;
+	rc = conf_host_try_bind(&e, freebind);
+	if (rc == EADDRNOTAVAIL)
+		return "not an address of this host";
+	return rc ? strerror(rc) : NULL;
+}
+
+static void conf_host_describe_one(const struct conf_family *f,
+				   const char *name)
+{
+	char addr[ADDR_STRLEN] = "none", gateway[ADDR_STRLEN] = "none";
+
+	if (!addr_is_unspecified(&f->addr))
+		addr_format(&f->addr, addr, sizeof(addr));
+	if (!f->no_gateway)
+		addr_format(&f->gateway, gateway, sizeof(gateway));
+	info("%s: address %s/%u, gateway %s, interface %s, %u name servers",
+	     name, addr, f->prefix, gateway, *f->ifname ? f->ifname : "none",
+	     f->dns_count);
+	if (f->dns_left_out)
+		warn("%s: %u name servers of %s mean nothing to the guest and "
+		     "are left out (see --dns)", name, f->dns_left_out,
+		     RESOLV_PATH);
+	if (!addr_is_unspecified(&f->dns_forward) &&
+	    addr_is_unspecified(&f->dns_host))
+		warn("--dns-forward: no %s name server in %s (see --dns-host)",
+		     name, RESOLV_PATH);
+}
+
+/**
+ * conf_host_describe() - Say what the guest will be told, a line per family
+ * @fam:	both families
+ *
+ * And what of it will not work. Called once the start has succeeded: a failure
+ * is one line alone.
+ */
+void conf_host_describe(const struct conf_family *fam)
+{
+	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
+		if (fam[i].on)
+			conf_host_describe_one(&fam[i], conf_host_name[i]);
+	}
 }
