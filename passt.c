@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "conf_host.h"
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
@@ -52,15 +53,19 @@
 /**
  * struct passt_file - a file that we made and remove at the end
  * @dir:	descriptor of its directory, opened while there was one; or -1
- * @name:	its name in there
+ * @ours:	it is there, and made or written by us
+ * @name:	its name in the directory
  */
 struct passt_file {
 	int dir;
+	bool ours;
 	char name[CONF_PATH_MAX];
 };
 
 static struct passt_file passt_socket = { .dir = -1 };
 static struct passt_file passt_pid = { .dir = -1 };
+static int passt_pid_fd = -1;
+static char passt_path[sizeof(((struct conf *)0)->socket)];
 static struct watch passt_signals;
 static struct watch passt_clock;
 static struct timer passt_stats;
@@ -68,7 +73,7 @@ static usec_t passt_stats_interval;
 static bool passt_ending;
 
 /* Remember how to remove a file once the root is empty */
-static void passt_file_note(struct passt_file *f, const char *path)
+static void passt_file_note(struct passt_file *f, const char *path, bool ours)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[CONF_PATH_MAX] = ".";
@@ -78,11 +83,12 @@ static void passt_file_note(struct passt_file *f, const char *path)
 			 slash == path ? 1 : (int)(slash - path), path);
 	snprintf(f->name, sizeof(f->name), "%s", slash ? slash + 1 : path);
 	f->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	f->ours = ours;
 }
 
 static void passt_file_remove(struct passt_file *f)
 {
-	if (f->dir >= 0)
+	if (f->dir >= 0 && f->ours)
 		unlinkat(f->dir, f->name, 0);
 	f->dir = -1;
 }
@@ -215,15 +221,14 @@ static const struct link_ops *passt_link(const struct conf *c)
 {
 	struct stream_conf s = { .listen_fd = -1, .fd = c->fd,
 				 .one_off = c->one_off, .stop = passt_end };
-	char path[sizeof(c->socket)];
 
 	if (c->fd < 0) {
-		s.listen_fd = stream_listen(c->socket, path, sizeof(path));
+		s.listen_fd = stream_listen(c->socket, passt_path,
+					    sizeof(passt_path));
 		if (s.listen_fd < 0)
 			die("--socket %s: %s", *c->socket ? c->socket :
 			    "(default)", strerror(-s.listen_fd));
-		passt_file_note(&passt_socket, path);
-		info("UNIX domain socket bound at %s", path);
+		passt_file_note(&passt_socket, passt_path, true);
 	}
 	return stream_init(&s);
 }
@@ -237,9 +242,23 @@ static void passt_link_init(const struct conf *c, int pcap_fd)
 	link_init(ops, tap_events());
 }
 
-/* Each module from the floor up; the ports are bound here */
-static void passt_modules_init(const struct conf *c, usec_t now)
+static void passt_link_start(usec_t now)
 {
+	int rc = stream_start(now);
+
+	if (rc)
+		die("Cannot wait for clients: %s", strerror(-rc));
+}
+
+/* Each module from the floor up; the socket and the ports are bound here */
+static void passt_modules_init(const struct conf *c, int pcap_fd, usec_t now)
+{
+	passt_loop_init(c, now);
+	passt_guest_init(c);
+	flow_init();
+	frame_out_init(c->mtu);
+	fwd_init(c);
+	passt_link_init(c, pcap_fd);
 	tap_init(c);
 	arp_init(c);
 	dhcp_init(c);
@@ -251,26 +270,58 @@ static void passt_modules_init(const struct conf *c, usec_t now)
 		exit(EXIT_FAILURE);
 }
 
-static int passt_pid_open(const struct conf *c)
+/*
+ * Opened while we may, written once ready: what stands in it until then may be
+ * another daemon's, and stays if we fail
+ */
+static void passt_pid_open(const char *path)
 {
+	struct stat st;
+	bool made;
 	int fd;
 
-	if (!*c->pid_file)
-		return -1;
-	fd = open(c->pid_file, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	if (!*path)
+		return;
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	made = fd >= 0;
+	if (!made && errno == EEXIST)
+		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		die("--pid %s: %s", c->pid_file, strerror(errno));
-	passt_file_note(&passt_pid, c->pid_file);
-	return fd;
+		die("--pid %s: %s", path, strerror(errno));
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		passt_file_note(&passt_pid, path, made);
+	passt_pid_fd = fd;
 }
 
-static void passt_pid_write(int fd, pid_t pid)
+/* 0, or a negative error code */
+static int passt_pid_write(pid_t pid)
 {
-	if (fd < 0)
-		return;
-	if (dprintf(fd, "%i\n", pid) < 0)
-		die("--pid: %s", strerror(errno));
-	close(fd);
+	if (passt_pid_fd < 0)
+		return 0;
+	/* Pipes and devices cannot be cut short, nor need to be */
+	if (ftruncate(passt_pid_fd, 0) && errno != EINVAL)
+		return -errno;
+	if (dprintf(passt_pid_fd, "%i\n", pid) < 0)
+		return -errno;
+	passt_pid.ours = true;
+	close(passt_pid_fd);
+	return 0;
+}
+
+static void passt_pid_write_own(const struct conf *c)
+{
+	int rc = passt_pid_write(getpid());
+
+	if (rc)
+		die("--pid %s: %s", c->pid_file, strerror(-rc));
+}
+
+/* Only now: a start that fails says why, and nothing else */
+static void passt_tell(const struct conf *c)
+{
+	conf_host_describe(c->family);
+	if (*passt_path)
+		info("UNIX domain socket bound at %s", passt_path);
 }
 
 static int passt_pcap_open(const struct conf *c)
@@ -297,14 +348,28 @@ static void passt_log_open(const struct conf *c)
 }
 
 /*
- * Fork to the background. The parent stays until the child says that it is
- * ready, and ends with 0; or with 1 where the child ends before that. The PID
- * is written by the parent, which knows it as the host does.
+ * What is left of the foreground process: it ends with 0 once the child says
+ * that it is ready, or with 1 where the child ends before that. It writes the
+ * PID, which it knows as the host does.
  */
-static int passt_background(int pid_fd)
+static void passt_foreground(const struct conf *c, int ready_fd, pid_t pid)
+{
+	char byte;
+	int rc;
+
+	if (read(ready_fd, &byte, 1) != 1)
+		exit(EXIT_FAILURE);
+	rc = passt_pid_write(pid);
+	if (!rc)
+		_exit(EXIT_SUCCESS);
+	kill(pid, SIGTERM);
+	die("--pid %s: %s", c->pid_file, strerror(-rc));
+}
+
+/* Go on in the background; returns where to say that all is ready */
+static int passt_background(const struct conf *c)
 {
 	int ready[2];
-	char byte;
 	pid_t pid;
 
 	if (pipe2(ready, O_CLOEXEC))
@@ -312,17 +377,26 @@ static int passt_background(int pid_fd)
 	pid = fork();
 	if (pid < 0)
 		die("Cannot go to the background: %s", strerror(errno));
-	if (!pid) {
-		setsid();
-		close(ready[0]);
-		return ready[1];
-	}
-	close(ready[1]);
-	passt_pid_write(pid_fd, pid);
-	if (read(ready[0], &byte, 1) == 1)
-		_exit(EXIT_SUCCESS);
-	passt_cleanup();
-	_exit(EXIT_FAILURE);
+	close(ready[pid ? 1 : 0]);
+	if (pid)
+		passt_foreground(c, ready[0], pid);
+	setsid();
+	return ready[1];
+}
+
+/*
+ * Whoever starts us may have closed them: what we open must not take the place
+ * of the standard streams
+ */
+static void passt_streams_open(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 static void passt_streams_to_null(int null)
@@ -346,6 +420,8 @@ static void passt_lock(void)
 static void passt_ready(int ready_fd, int null)
 {
 	if (ready_fd >= 0) {
+		passt_pid.ours = true;
+		close(passt_pid_fd);
 		log_stderr_off();
 		if (write(ready_fd, "", 1) != 1)
 			passt_end();
@@ -380,11 +456,12 @@ static void passt_run(void)
  */
 int main(int argc, char **argv)
 {
-	int pid_fd, pcap_fd, null, ready = -1;
+	int pcap_fd, null, ready = -1;
 	const struct conf *c;
 	usec_t now;
 
 	umask(0077);
+	passt_streams_open();
 	c = conf_parse(argc, argv);
 	isolation_early(c->fd);
 	atexit(passt_cleanup);
@@ -392,31 +469,26 @@ int main(int argc, char **argv)
 	passt_rlimit();
 
 	passt_log_open(c);
-	pid_fd = passt_pid_open(c);
+	passt_pid_open(c->pid_file);
 	pcap_fd = passt_pcap_open(c);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	isolation_user(c->uid, c->gid);
 
 	now = clock_now();
-	passt_loop_init(c, now);
-	passt_guest_init(c);
-	flow_init();
-	frame_out_init(c->mtu);
-	fwd_init(c);
-	passt_link_init(c, pcap_fd);
-	passt_modules_init(c, now);
+	passt_modules_init(c, pcap_fd, now);
 	if (!c->foreground && !*c->log_file)
 		log_to_syslog();
+	passt_tell(c);
 
 	isolation_enter(&(struct isolation){
 		.pid_namespace = !c->foreground,
 		.chroot_fallback = c->chroot_fallback });
 	if (c->foreground)
-		passt_pid_write(pid_fd, getpid());
+		passt_pid_write_own(c);
 	else
-		ready = passt_background(pid_fd);
+		ready = passt_background(c);
 	passt_signals_init();
-	stream_start(now);
+	passt_link_start(now);
 	passt_lock();
 	passt_ready(ready, null);
 	passt_run();

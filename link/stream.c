@@ -491,6 +491,8 @@ int stream_start(usec_t now)
 {
 	if (stream_conf.fd >= 0)
 		return stream_serve(stream_conf.fd, now);
+	if (listen(stream_listener.fd, SOMAXCONN))
+		return -errno;
 	return loop_add(&stream_listener, EPOLLIN);
 }
 
@@ -555,6 +557,7 @@ static int stream_bind_default(int fd, char *used, size_t size)
  * @size:	bytes there, at least those of sun_path
  *
  * Its mode is 0600 whatever the umask. A stale socket of that name is replaced.
+ * Clients are refused until stream_start().
  *
  * Return: descriptor, or a negative error code, -EADDRINUSE for a path that is
  * in use, by a socket or anything else
@@ -572,8 +575,6 @@ int stream_listen(const char *path, char *used, size_t size)
 	} else {
 		rc = stream_bind_default(fd, used, size);
 	}
-	if (!rc && listen(fd, SOMAXCONN))
-		rc = -errno;
 	if (!rc)
 		return fd;
 	close(fd);

@@ -709,6 +709,8 @@ TEST(listen_stale_and_live)
 	fd = listen_at(path);
 	CHECK(fd >= 0);
 	CHECK_EQ(listen_at(path), -EADDRINUSE);
+	CHECK(!listen(fd, 1));
+	CHECK_EQ(listen_at(path), -EADDRINUSE);
 	/* the live one did not notice */
 	CHECK(accept(fd, NULL, NULL) < 0 && errno == EAGAIN);
 	close(fd);
