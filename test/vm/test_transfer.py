@@ -123,10 +123,10 @@ def test_bad_cable(own_machine, net, servers, options, size, tmp_path):
     s = servers(net.remote, "sink", 9000, "check:7")
     r = m.guest.xfer("put", vm.REMOTE4, 9000, size, 7, "check:7", timeout=120)
     far = vm.results(s.stdout.read())
-    assert far["bytes"] == r["bytes"] == size and far["match"] == "yes"
-    servers(net.remote, "source", 9001, size, 8, "check:8")
+    assert far["bytes"] == r["bytes"] == size and far["match"] == "yes", far
+    s = servers(net.remote, "source", 9001, size, 8, "check:8")
     r = m.guest.xfer("get", vm.REMOTE6, 9001, "check:8", timeout=120)
-    assert r["bytes"] == size and r["match"] == "yes"
+    assert r["bytes"] == size and r["match"] == "yes", (r, s.poll())
     m.guest.kill()
     seen = vm.results(relay.communicate(timeout=10)[0])
     assert seen["lost"] > 3 and seen["reordered"] > 3, seen
