@@ -107,6 +107,7 @@ class Net:
     """The daemon's namespace and the world's, and what runs in them."""
 
     def __init__(self):
+        self.sweep()
         self.host = f"pt-h{os.getpid()}"
         self.remote = f"pt-r{os.getpid()}"
         self.procs = []
@@ -136,6 +137,15 @@ class Net:
         with open(self.resolv + "/resolv.conf", "w") as f:
             f.write(f"nameserver {DNS4}\nnameserver {DNS6}\n"
                     "search test.example lab.example\n")
+
+    @staticmethod
+    def sweep():
+        """Remove namespaces of runs that were killed."""
+        for name in run("ip", "netns", "list").split():
+            m = re.fullmatch(r"pt-[hr](\d+)", name)
+            if m and not os.path.exists(f"/proc/{m[1]}"):
+                run("ip", "netns", "del", name, check=False)
+                shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
 
     def configure(self, ns, v4, v6):
         # Without DAD, addresses can be used at once
