@@ -30,6 +30,7 @@ static const uint8_t guest_broadcast[6] = { 0xff, 0xff, 0xff,
 					    0xff, 0xff, 0xff };
 
 static struct guest_conf guest_conf;
+static bool guest_is_there;
 static uint8_t guest_mac_now[6];
 static uint8_t guest_mac_multicast[6];
 static struct addr guest_seen[GUEST_CLASSES][GUEST_ADDRS];
@@ -87,10 +88,28 @@ void guest_learn_addr(const struct addr *a)
 }
 
 /**
+ * guest_arrived() - A guest has come to the link
+ */
+void guest_arrived(void)
+{
+	guest_is_there = true;
+}
+
+/**
+ * guest_present() - Whether anybody is there to open connections to
+ * Return: true between guest_arrived() and guest_forget()
+ */
+bool guest_present(void)
+{
+	return guest_is_there;
+}
+
+/**
  * guest_forget() - The guest is gone: back to what is configured
  */
 void guest_forget(void)
 {
+	guest_is_there = false;
 	memcpy(guest_mac_now, guest_broadcast, sizeof(guest_mac_now));
 	memset(guest_seen_count, 0, sizeof(guest_seen_count));
 }

@@ -32,6 +32,8 @@ void guest_init(const struct guest_conf *c);
 void guest_learn_mac(const uint8_t mac[6]);
 void guest_learn_addr(const struct addr *a);
 void guest_forget(void);
+void guest_arrived(void);
+bool guest_present(void);
 const uint8_t *guest_mac(void);
 const uint8_t *guest_our_mac(void);
 const struct addr *guest_our_ll(void);

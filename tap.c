@@ -279,6 +279,7 @@ static void tap_writable(usec_t now)
 
 static void tap_up(usec_t now)
 {
+	guest_arrived();
 	ndp_guest_up(now);
 }
 

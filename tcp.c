@@ -98,7 +98,7 @@ static void tcp_keepalive_visit(struct flow *f, usec_t now)
 {
 	struct tcp_conn *c = flow_as(f, struct tcp_conn);
 
-	if (!tcp_conn_synchronized(c) || c->state == TCPS_TIME_WAIT)
+	if (!tcp_conn_synchronized(c) || c->watch.fd < 0)
 		return;
 	if (c->tap_inactive && c->snd_una == c->snd_max) {
 		debug("No tap activity for at least %us, send keepalive",
@@ -131,9 +131,8 @@ static void tcp_inactivity_visit(struct flow *f, usec_t now)
 	if (!tcp_peer_heard(c) && c->inactive) {
 		debug("No activity for at least %us, reset",
 		      (unsigned)(tcp_inactivity.interval / USEC_PER_SEC));
-		tcp_out_reset(c);
 		tcp_conn_host_reset(c);
-		tcp_conn_end(c);
+		tcp_out_abort(c);
 		return;
 	}
 	c->inactive = true;
@@ -191,21 +190,28 @@ static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
 	struct tcp_conn *c = (void *)w;
 
 	if (c->state == TCPS_CONNECTING) {
-		if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-			tcp_open_connected(c, now);
-		return;
+		if (!(events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+			return;
+		tcp_open_connected(c, now);
+		if (c->watch.fd < 0)
+			return;
 	}
 	c->inactive = false;
 	if (events & (EPOLLIN | EPOLLERR))
 		c->drained = false;
-	if (events & EPOLLPRI)
-		c->urgent = true;
+	if (events & EPOLLPRI && !c->urgent)
+		tcp_out_urgent(c);
 	if (events & EPOLLRDHUP)
 		c->host_eof = true;
 	if (events & EPOLLERR)
 		c->host_error = true;
 	if (events & EPOLLOUT)
 		c->polled = false;
+	if (c->host_error && c->state == TCPS_SYN_SENT) {
+		tcp_conn_host_reset(c);
+		tcp_out_abort(c);
+		return;
+	}
 	tcp_out_data(c, now);
 	tcp_out_settle(c, now);
 }
@@ -269,18 +275,14 @@ void tcp_input(const struct packet *run, usec_t now)
  */
 void tcp_link_writable(usec_t now)
 {
-	struct tcp_conn *first = NULL, *c;
+	struct tcp_conn *c;
 
 	while ((c = tcp_conn_unblock())) {
-		/* Once round: who blocks again waits for the next time */
-		if (c == first) {
-			tcp_conn_block(c);
-			return;
-		}
 		tcp_out_data(c, now);
 		tcp_out_settle(c, now);
-		if (!first && c->blocked.pprev)
-			first = c;
+		/* Full again: the others keep their place before it */
+		if (c->blocked.pprev)
+			return;
 	}
 }
 

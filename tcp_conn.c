@@ -163,13 +163,15 @@ const char *tcp_conn_state_name(const struct tcp_conn *c)
  *
  * A timer that stands earlier than needed is left there: when it fires, what
  * is due is looked at anew. So the usual restart of the retransmission timer
- * with each ACK moves nothing.
+ * with each ACK moves nothing. While the link is full, ACKs and data wait for
+ * it, not for the clock.
  */
 void tcp_conn_arm(struct tcp_conn *c)
 {
-	usec_t due = c->more ? 1 : 0;
+	bool blocked = c->blocked.pprev;
+	usec_t due = c->more && !blocked ? 1 : 0;
 
-	if (c->ack_at && (!due || c->ack_at < due))
+	if (c->ack_at && !blocked && (!due || c->ack_at < due))
 		due = c->ack_at;
 	if (c->rtx_at && (!due || c->rtx_at < due))
 		due = c->rtx_at;

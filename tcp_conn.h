@@ -81,6 +81,7 @@ enum tcp_move {
  * @room:		bytes the host's send queue takes, lower bound
  * @sndbuf:		SO_SNDBUF as last seen, bytes
  * @peek:		where the kernel's SO_PEEK_OFF stands, bytes; UINT32_MAX: not set
+ * @urgent_seq:		the host's urgent byte, where @urgent
  * @segs_in:		segments from the host's peer at the last inactivity sweep
  * @mss:		largest payload the guest takes, bytes
  * @state:		enum tcp_state; only tcp_conn_move() changes it
@@ -99,11 +100,13 @@ enum tcp_move {
  * @host_eof:		the host's peer has ended its data
  * @host_error:		the host's socket failed: RST follows the data
  * @drained:		the socket had no more data: wait for EPOLLIN
- * @urgent:		the socket has had urgent data: short reads prove nothing
- * @urgent_next:	the byte at @snd_nxt is the urgent one
+ * @urgent:		the byte at @urgent_seq is urgent, and was not sent yet
  * @polled:		re-polled while more than 2/3 full, EPOLLOUT will come
  * @bounced:		data of the guest bounced off the full socket
  * @recovery:		in loss recovery until @recover is acknowledged
+ * @rewound:		all since @snd_una is being sent again after a timeout
+ * @reset_due:		over, but the link had no room for the RST
+ * @probe_due:		a keepalive is to be sent, the link had no room
  * @tap_inactive:	no segment from the guest since the last keepalive sweep
  * @inactive:		nothing from either side since the last inactivity sweep
  * @probe_sent:		a keepalive went out, its reply is expected
@@ -135,6 +138,7 @@ struct tcp_conn {
 	uint32_t room;
 	uint32_t sndbuf;
 	uint32_t peek;
+	uint32_t urgent_seq;
 	uint32_t segs_in;
 	uint16_t mss;
 	uint8_t state;
@@ -154,10 +158,12 @@ struct tcp_conn {
 	uint32_t host_error:1;
 	uint32_t drained:1;
 	uint32_t urgent:1;
-	uint32_t urgent_next:1;
 	uint32_t polled:1;
 	uint32_t bounced:1;
 	uint32_t recovery:1;
+	uint32_t rewound:1;
+	uint32_t reset_due:1;
+	uint32_t probe_due:1;
 	uint32_t tap_inactive:1;
 	uint32_t inactive:1;
 	uint32_t probe_sent:1;

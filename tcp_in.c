@@ -39,7 +39,7 @@
 #define TCP_SHIFT_MAX		14
 /* RFC 9293 3.4.1 has 2 MSL of two minutes; the guest's link keeps nothing */
 #define TCP_TIME_WAIT		(2 * USEC_PER_SEC)
-/* Answers to unacceptable segments without data, all connections (RFC 5961 7) */
+/* Challenge ACKs a second, all connections (RFC 5961 7) */
 #define TCP_CHALLENGES		1000
 #define TCP_DUPACKS_MAX		3
 
@@ -188,8 +188,11 @@ static void tcp_consume(struct tcp_conn *c)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n <= 0) {
+			/* The queue no longer begins at snd_una */
+			c->host_error = true;
 			break;
+		}
 		in.consumed -= (size_t)n;
 		if (c->peek != UINT32_MAX)
 			c->peek -= n < c->peek ? (uint32_t)n : c->peek;
@@ -229,17 +232,18 @@ static void tcp_ack_advance(struct tcp_conn *c, uint32_t ack)
 	in.consumed += n - fin;
 	c->snd_una = ack;
 	/* More than what was resent: the timeout was spurious (RFC 5682 2.1) */
-	if (seq_lt(c->snd_nxt, ack))
+	if (seq_lt(c->snd_nxt, ack)) {
 		c->snd_nxt = c->recovery ? c->snd_max : ack;
+		c->rewound = false;
+	}
 	c->dupacks = 0;
 	c->retries = 0;
 	c->rtx_at = 0;
 	c->probe_sent = false;
-	if (c->recovery && seq_le(c->recover, ack)) {
-		c->recovery = false;
-	} else if (c->recovery && c->snd_nxt == c->snd_max) {
-		in.resend = true;	/* partial, RFC 6582 3.2 step 3 */
-	}
+	if (seq_le(c->recover, ack))
+		c->recovery = c->rewound = false;
+	/* A partial ACK, RFC 6582 3.2 step 3 */
+	in.resend = c->recovery && !c->rewound;
 	if (fin)
 		tcp_conn_move(c, TCPM_FIN_ACKED);
 }
@@ -349,6 +353,7 @@ static void tcp_text_urgent(struct tcp_conn *c, const struct packet *p)
 		tcp_text(c, p);
 		return;
 	}
+	tcp_flush(c);
 	part.payload = slice_sub(&p->payload, 0, p->tcp.urgent);
 	tcp_text(c, &part);
 	in.oob = in.len;
@@ -393,36 +398,76 @@ static bool tcp_acceptable(const struct tcp_conn *c, const struct packet *p)
 		!!(p->tcp.flags & TCP_FLAG_SYN) +
 		!!(p->tcp.flags & TCP_FLAG_FIN);
 
+	/* A sender that has filled the window stands at its edge, as Linux */
 	if (!len)
-		return wnd ? seq_le(nxt, seq) && seq_lt(seq, nxt + wnd)
-			   : seq == nxt;
+		return seq_le(nxt, seq) && seq_le(seq, nxt + wnd);
 	/* A closed window still lets ACK and FIN of the next segment in */
 	if (!wnd)
 		return seq == nxt;
 	return seq_lt(seq, nxt + wnd) && seq_lt(nxt, seq + len);
 }
 
+/* Our SYN or SYN-ACK was acknowledged: both sides know each other */
+static void tcp_opened(struct tcp_conn *c, const struct packet *p)
+{
+	tcp_rtt(c, p->tcp.ack);
+	c->snd_una = c->snd_nxt = p->tcp.ack;
+	c->retries = 0;
+	c->rtx_at = 0;
+	c->snd_wl1 = p->tcp.seq;
+	c->snd_wl2 = p->tcp.ack;
+	c->snd_wnd = p->tcp.window;
+	if (!(p->tcp.flags & TCP_FLAG_SYN))
+		c->snd_wnd <<= c->ws_snd;
+	tcp_conn_move(c, TCPM_OPEN);
+}
+
 /*
- * Out of the window: acknowledge, unless it is RST. An ACK of something that we
- * sent may still be new; a segment just before the window is a keepalive (RFC
- * 9293 3.8.4), and asks us to keep the host's side alive as well.
+ * A segment just before the window is a keepalive (RFC 9293 3.8.4), and asks us
+ * to keep the host's side alive as well; or it probes a closed window.
  */
-static void tcp_unacceptable(struct tcp_conn *c, const struct packet *p)
+static bool tcp_is_keepalive(struct tcp_conn *c, const struct packet *p)
 {
 	static const int on = 1;
 
+	if (p->tcp.seq != c->rcv_nxt - 1 || p->payload.len > 1 ||
+	    p->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_FIN))
+		return false;
+	if (!c->keepalive && c->watch.fd >= 0 && c->rcv_adv != c->rcv_nxt)
+		c->keepalive = !setsockopt(c->watch.fd, SOL_SOCKET,
+					   SO_KEEPALIVE, &on, sizeof(on));
+	return true;
+}
+
+/* The peer's SYN again, before our SYN-ACK was acknowledged */
+static void tcp_syn_again(struct tcp_conn *c, const struct packet *p)
+{
+	if (p->tcp.flags & TCP_FLAG_ACK && p->tcp.ack == c->snd_max) {
+		tcp_opened(c, p);	/* both opened at once */
+		c->ack_now = true;
+	} else {
+		tcp_out_syn(c, in.now);
+	}
+}
+
+/*
+ * Out of the window: acknowledge, unless it is RST. What an old segment
+ * acknowledges may still be new: data sent again carries the newest ACK.
+ */
+static void tcp_unacceptable(struct tcp_conn *c, const struct packet *p)
+{
 	if (p->tcp.flags & TCP_FLAG_RST)
 		return;
 	if (c->state == TCPS_SYN_RCVD && p->tcp.flags & TCP_FLAG_SYN) {
-		tcp_out_syn(c, in.now);
+		tcp_syn_again(c, p);
 		return;
 	}
-	if (p->tcp.seq == c->rcv_nxt - 1 && p->payload.len <= 1 &&
-	    !(p->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_FIN)) &&
-	    !c->keepalive && c->watch.fd >= 0 && c->rcv_adv != c->rcv_nxt)
-		c->keepalive = !setsockopt(c->watch.fd, SOL_SOCKET,
-					   SO_KEEPALIVE, &on, sizeof(on));
-	if (p->payload.len || p->tcp.flags & TCP_FLAG_FIN)
+	if (p->tcp.flags & TCP_FLAG_ACK && !(p->tcp.flags & TCP_FLAG_SYN) &&
+	    tcp_conn_synchronized(c) && seq_lt(p->tcp.seq, c->rcv_nxt) &&
+	    seq_lt(c->snd_una, p->tcp.ack) && seq_le(p->tcp.ack, c->snd_max))
+		tcp_ack_advance(c, p->tcp.ack);
+	if (p->payload.len || p->tcp.flags & TCP_FLAG_FIN ||
+	    tcp_is_keepalive(c, p))
 		c->ack_now = true;
 	else
 		tcp_challenge(c);
@@ -465,21 +510,6 @@ static enum tcp_verdict tcp_syn_arrived(struct tcp_conn *c,
 	return TCP_NEXT;
 }
 
-/* Our SYN or SYN-ACK was acknowledged: both sides know each other */
-static void tcp_opened(struct tcp_conn *c, const struct packet *p)
-{
-	tcp_rtt(c, p->tcp.ack);
-	c->snd_una = c->snd_nxt = p->tcp.ack;
-	c->retries = 0;
-	c->rtx_at = 0;
-	c->snd_wl1 = p->tcp.seq;
-	c->snd_wl2 = p->tcp.ack;
-	c->snd_wnd = p->tcp.window;
-	if (!(p->tcp.flags & TCP_FLAG_SYN))
-		c->snd_wnd <<= c->ws_snd;
-	tcp_conn_move(c, TCPM_OPEN);
-}
-
 /* In SYN_RCVD the ACK must be of our SYN-ACK, else RST */
 static bool tcp_syn_acked(struct tcp_conn *c, const struct packet *p)
 {
@@ -493,11 +523,21 @@ static bool tcp_syn_acked(struct tcp_conn *c, const struct packet *p)
 	return true;
 }
 
-/* A repeated FIN, in TIME-WAIT, starts the wait over */
-static void tcp_time_wait(struct tcp_conn *c)
+/* Where the last FIN or its ACK has come, the host's socket has done its work */
+static enum tcp_verdict tcp_after_ack(struct tcp_conn *c)
 {
-	tcp_conn_host_close(c);
-	c->rtx_at = in.now + TCP_TIME_WAIT;
+	if (c->state == TCPS_CLOSED) {
+		tcp_consume(c);
+		tcp_conn_host_close(c);
+		tcp_conn_end(c);
+		return TCP_ENDED;
+	}
+	if (c->state == TCPS_TIME_WAIT && c->watch.fd >= 0) {
+		tcp_consume(c);
+		tcp_conn_host_close(c);
+		c->rtx_at = in.now + TCP_TIME_WAIT;
+	}
+	return TCP_NEXT;
 }
 
 /* RFC 9293 3.10.7.4: SYN_RCVD and all synchronized states */
@@ -511,7 +551,7 @@ static enum tcp_verdict tcp_arrives(struct tcp_conn *c, const struct packet *p)
 	}
 	if (!tcp_acceptable(c, p)) {
 		tcp_unacceptable(c, p);
-		return TCP_NEXT;
+		return tcp_after_ack(c);
 	}
 	if (p->tcp.flags & TCP_FLAG_RST)
 		return tcp_rst_arrived(c, p);
@@ -523,18 +563,9 @@ static enum tcp_verdict tcp_arrives(struct tcp_conn *c, const struct packet *p)
 	}
 	if (!tcp_syn_acked(c, p) || !tcp_ack(c, p))
 		return TCP_NEXT;
-	if (c->state == TCPS_CLOSED) {
-		tcp_consume(c);
-		tcp_conn_host_close(c);
-		tcp_conn_end(c);
-		return TCP_ENDED;
-	}
-	tcp_text_and_fin(c, p);
-	if (c->state == TCPS_TIME_WAIT && c->watch.fd >= 0) {
-		tcp_consume(c);
-		tcp_time_wait(c);
-	}
-	return TCP_NEXT;
+	if (c->state != TCPS_CLOSED)
+		tcp_text_and_fin(c, p);
+	return tcp_after_ack(c);
 }
 
 /* RFC 9293 3.10.7.3 */
@@ -636,6 +667,11 @@ const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 	in.len = in.consumed = 0;
 	in.resend = in.oob = false;
 
+	if (c->reset_due) {
+		/* It is over, and what comes now is answered by that */
+		tcp_conn_end(c);
+		return run;
+	}
 	for (; run; run = run->next) {
 		switch (tcp_segment(c, run)) {
 		case TCP_NEXT:

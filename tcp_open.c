@@ -119,7 +119,9 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 	case ETIMEDOUT:
 		break;
 	default:
-		tcp_out_reset(c);
+		tcp_conn_host_reset(c);
+		tcp_out_abort(c);
+		return;
 	}
 	tcp_conn_host_reset(c);
 	tcp_conn_end(c);
@@ -253,7 +255,7 @@ static void tcp_open_in(const struct tcp_listener *l, int fd,
 			       .place = FLOW_AT_HOST }, g = { 0 };
 	struct tcp_conn *c = NULL;
 
-	if (!getsockname(fd, &sa.sa, &len)) {
+	if (guest_present() && !getsockname(fd, &sa.sa, &len)) {
 		to = addr_from_sockaddr(&sa);
 		h.local = to.addr;
 		h.lport = to.port;

@@ -25,6 +25,8 @@
 #include "tcp_out.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,7 +55,7 @@
 #define TCP_BIN_SIZE		(64 * 1024)
 
 static struct tcp_limits tcp_limits;
-static bool tcp_has_peek_off[2];	/* [addr_is_v4()] */
+static bool tcp_has_peek_off;
 static uint8_t tcp_bin[TCP_BIN_SIZE];
 static struct loan tcp_loans[LINK_BATCH];
 static struct iovec tcp_iov[TCP_IOV_MAX];
@@ -77,8 +79,9 @@ static bool tcp_probe_peek_off(int family)
 void tcp_out_init(const struct tcp_limits *limits)
 {
 	tcp_limits = *limits;
-	tcp_has_peek_off[0] = tcp_probe_peek_off(AF_INET6);
-	tcp_has_peek_off[1] = tcp_probe_peek_off(AF_INET);
+	/* Of either family may be the socket behind a dual-stack listener */
+	tcp_has_peek_off = tcp_probe_peek_off(AF_INET6) &&
+			   tcp_probe_peek_off(AF_INET);
 }
 
 static bool tcp_is_v4(const struct tcp_conn *c)
@@ -173,8 +176,10 @@ static usec_t tcp_rto(const struct tcp_conn *c)
  *
  * Options: MSS always, window scale where the guest's SYN had it or we begin
  * (RFC 7323 2.2). The same segment each time.
+ *
+ * Return: false where the link had no room; the timer tries again
  */
-void tcp_out_syn(struct tcp_conn *c, usec_t now)
+bool tcp_out_syn(struct tcp_conn *c, usec_t now)
 {
 	const struct flow_side *g = tcp_guest_side(c);
 	struct packet_ends e = tcp_ends(c);
@@ -186,10 +191,9 @@ void tcp_out_syn(struct tcp_conn *c, usec_t now)
 
 	c->rtx_at = now + tcp_rto(c);
 	c->snd_nxt = c->snd_max = c->snd_una + 1;
-	if (!link_reserve(&l, 1, tcp_l2l3(c) + hlen, 0)) {
-		tcp_conn_arm(c);
-		return;
-	}
+	tcp_conn_arm(c);
+	if (!link_reserve(&l, 1, tcp_l2l3(c) + hlen, 0))
+		return false;
 	l.len = 0;
 	if (c->state == TCPS_SYN_RCVD) {
 		f.flags |= TCP_FLAG_ACK;
@@ -206,7 +210,7 @@ void tcp_out_syn(struct tcp_conn *c, usec_t now)
 	packet_put_tcp(opt - TCP_HLEN, g->lport, g->rport, &f, hlen);
 	frame_finish(&l, &e, IPPROTO_TCP, hlen);
 	link_commit(&l, 1);
-	tcp_conn_arm(c);
+	return true;
 }
 
 /* Sent for the first time: note how far, and time one segment a round trip */
@@ -244,9 +248,10 @@ static unsigned tcp_peek_iov(struct tcp_conn *c, unsigned loans, size_t *len)
 	size_t skip = c->snd_nxt - c->snd_una, left = *len;
 	unsigned n = 0;
 
-	if (tcp_has_peek_off[tcp_is_v4(c)]) {
+	if (tcp_has_peek_off) {
 		int off = (int)skip;
 
+		/* Cannot fail where it was found to work at start */
 		if (c->peek != skip &&
 		    !setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &off,
 				sizeof(off)))
@@ -280,7 +285,7 @@ static unsigned tcp_peek_iov(struct tcp_conn *c, unsigned loans, size_t *len)
  */
 static ssize_t tcp_peek(struct tcp_conn *c, unsigned loans, size_t *len)
 {
-	bool off = tcp_has_peek_off[tcp_is_v4(c)];
+	bool off = tcp_has_peek_off;
 	size_t skip = off ? 0 : c->snd_nxt - c->snd_una;
 	struct msghdr m = { .msg_iov = tcp_iov };
 	ssize_t n;
@@ -306,9 +311,8 @@ static ssize_t tcp_peek(struct tcp_conn *c, unsigned loans, size_t *len)
 static void tcp_ended(struct tcp_conn *c, usec_t now)
 {
 	if (c->host_error) {
-		tcp_out_reset(c);
 		tcp_conn_host_reset(c);
-		tcp_conn_end(c);
+		tcp_out_abort(c);
 	} else if (!c->fin_out || c->snd_nxt != c->snd_max) {
 		tcp_fin(c, now);
 	}
@@ -338,30 +342,16 @@ static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
 		l->len = len < most ? len : most;
 		l->gso_size = l->len > c->mss ? c->mss : 0;
 		len -= l->len;
-		if (c->urgent_next && !i)
+		if (c->urgent && seq == c->urgent_seq) {
 			flags |= TCP_FLAG_URG;
+			c->urgent = false;
+		}
 		if (!len)
 			flags |= TCP_FLAG_PSH | (fin ? TCP_FLAG_FIN : 0);
 		tcp_fill(c, l, &e, seq, flags);
 		seq += (uint32_t)l->len;
 	}
-	if (c->urgent_next)
-		c->urgent = c->urgent_next = false;
 	tcp_acked(c);
-}
-
-/*
- * Less than asked for: the queue is empty, unless urgent data is under way. Then
- * the read may have stopped at the mark, and the next one begins with it.
- */
-static void tcp_short_read(struct tcp_conn *c)
-{
-	if (c->snd_nxt != c->snd_max)
-		return;
-	if (c->urgent)
-		c->urgent_next = true;
-	else
-		c->drained = true;
 }
 
 /*
@@ -370,11 +360,18 @@ static void tcp_short_read(struct tcp_conn *c)
  */
 static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 {
-	size_t most = tcp_frame_payload(c), frames = (len + most - 1) / most;
-	unsigned n = frames < LINK_BATCH ? (unsigned)frames : LINK_BATCH;
+	size_t most = tcp_frame_payload(c);
+	unsigned n;
 	bool fin = false, old = c->snd_nxt != c->snd_max;
 	ssize_t got;
 
+	/* A batch ends before the urgent byte, or begins with it */
+	if (c->urgent && seq_lt(c->snd_nxt, c->urgent_seq) &&
+	    c->urgent_seq - c->snd_nxt < len)
+		len = c->urgent_seq - c->snd_nxt;
+
+	n = len / most < LINK_BATCH ? (unsigned)((len + most - 1) / most)
+				    : LINK_BATCH;
 	n = link_reserve(tcp_loans, n, tcp_l2l3(c) + TCP_HLEN, most);
 	if (!n) {
 		tcp_conn_block(c);
@@ -386,12 +383,11 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 	if (got <= 0) {
 		link_commit(tcp_loans, 0);
 		c->drained |= !old;
-		c->urgent_next = false;
-		if (got < 0 || c->host_eof)
+		if (got < 0 || (c->host_eof && !old))
 			tcp_ended(c, now);
 		return 0;
 	}
-	fin = c->host_eof && !c->host_error && !c->fin_out && !c->urgent &&
+	fin = c->host_eof && !c->host_error && !c->fin_out &&
 	      (size_t)got < len;
 	n = (unsigned)(((size_t)got + most - 1) / most);
 	tcp_fill_batch(c, n, (size_t)got, fin);
@@ -401,17 +397,19 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 		c->fin_out = true;
 		tcp_conn_move(c, TCPM_FIN_OUT);
 	}
-	if ((size_t)got < len)
-		tcp_short_read(c);
+	if ((size_t)got < len && c->snd_nxt == c->snd_max)
+		c->drained = true;
 	return (size_t)got;
 }
 
-/* Bytes that the guest's window takes now */
+/* Bytes that the guest's window, or the bin, takes now */
 static size_t tcp_usable(const struct tcp_conn *c)
 {
-	uint32_t flight = c->snd_nxt - c->snd_una;
+	uint32_t flight = c->snd_nxt - c->snd_una, wnd = c->snd_wnd;
 
-	return c->snd_wnd > flight ? c->snd_wnd - flight : 0;
+	if (!tcp_has_peek_off && wnd > TCP_IOV_MAX / 2 * TCP_BIN_SIZE)
+		wnd = TCP_IOV_MAX / 2 * TCP_BIN_SIZE;
+	return wnd > flight ? wnd - flight : 0;
 }
 
 /* Bytes between snd_nxt and the end of what was ever sent, FIN apart */
@@ -420,6 +418,17 @@ static size_t tcp_unresent(const struct tcp_conn *c)
 	uint32_t end = c->snd_max - c->fin_out;
 
 	return seq_lt(c->snd_nxt, end) ? end - c->snd_nxt : 0;
+}
+
+/*
+ * The socket has failed and the guest has all that came before: it is told by
+ * RST, for which no window is needed. Where both FINs have passed, nothing is
+ * lost by the error.
+ */
+static bool tcp_failed(const struct tcp_conn *c)
+{
+	return c->host_error && c->snd_nxt == c->snd_max &&
+	       (c->drained || c->fin_out) && !(c->fin_in && c->fin_out);
 }
 
 /* Whether the socket may have something that the guest has not been sent */
@@ -443,6 +452,10 @@ void tcp_out_data(struct tcp_conn *c, usec_t now)
 	while (tcp_conn_synchronized(c) && c->watch.fd >= 0) {
 		size_t len = tcp_usable(c), old = tcp_unresent(c);
 
+		if (tcp_failed(c)) {
+			tcp_ended(c, now);
+			return;
+		}
 		/* Sender's silly window avoidance (RFC 9293 3.8.6.2.1) */
 		if (!len || (len < c->mss && len < c->snd_wnd / 2 &&
 			     c->snd_nxt != c->snd_una))
@@ -499,31 +512,63 @@ void tcp_out_resend(struct tcp_conn *c)
  * @c:		synchronized connection with nothing outstanding
  *
  * SEQ = SND.NXT - 1, no data (RFC 9293 3.8.4). Nothing changes but that a reply
- * is expected.
+ * is expected. Where the link is full, it goes once there is room.
  */
 void tcp_out_keepalive(struct tcp_conn *c)
 {
-	if (!tcp_bare(c, c->snd_nxt - 1, TCP_FLAG_ACK))
+	c->probe_due = !tcp_bare(c, c->snd_nxt - 1, TCP_FLAG_ACK);
+	if (c->probe_due)
 		return;
 	c->probe_sent = true;
 	stat_add(STAT_TCP_KEEPALIVE, 1);
 }
 
 /**
- * tcp_out_reset() - Tell the guest by RST that the connection is gone
- * @c:		connection; its end is the caller's matter
+ * tcp_out_urgent() - The socket has urgent data: find the byte
+ * @c:		connection
+ *
+ * A peek from the queue's head stops at the mark (tcp(7)), unless it begins
+ * there. A mark that was passed already stays untold.
+ */
+void tcp_out_urgent(struct tcp_conn *c)
+{
+	int at = 0, zero = 0;
+	ssize_t n = 0;
+
+	if (ioctl(c->watch.fd, SIOCATMARK, &at) < 0)
+		return;
+	if (!at) {
+		setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &zero,
+			   sizeof(zero));
+		c->peek = UINT32_MAX;
+		n = recv(c->watch.fd, NULL, 1 << 30,
+			 MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+	}
+	c->urgent_seq = c->snd_una + (uint32_t)(n < 0 ? 0 : n);
+	c->urgent = n >= 0 && seq_le(c->snd_max, c->urgent_seq);
+}
+
+/**
+ * tcp_out_abort() - Tell the guest by RST that the connection is gone, end it
+ * @c:		connection whose host socket is closed already
  *
  * In SYN_SENT nothing of the guest is known: no ACK. Before our SYN-ACK the
- * RST answers the guest's SYN (RFC 9293 3.5.2).
+ * RST answers the guest's SYN (RFC 9293 3.5.2). Where the link is full, the
+ * connection stays until there is room, and does nothing else.
  */
-void tcp_out_reset(struct tcp_conn *c)
+void tcp_out_abort(struct tcp_conn *c)
 {
 	bool ack = c->state != TCPS_SYN_SENT;
 	uint32_t seq = c->snd_wnd ? c->snd_max : c->snd_una;
 
 	if (c->state == TCPS_CONNECTING)
 		seq = 0;
-	tcp_bare(c, seq, TCP_FLAG_RST | (ack ? TCP_FLAG_ACK : 0));
+	c->reset_due = !tcp_bare(c, seq, TCP_FLAG_RST |
+					 (ack ? TCP_FLAG_ACK : 0));
+	if (c->reset_due)
+		timer_cancel(&c->timer);
+	else
+		tcp_conn_end(c);
 }
 
 /**
@@ -552,9 +597,8 @@ void tcp_out_reset_unknown(const struct packet *p)
 
 static void tcp_give_up(struct tcp_conn *c)
 {
-	tcp_out_reset(c);
 	tcp_conn_host_leave(c);
-	tcp_conn_end(c);
+	tcp_out_abort(c);
 }
 
 static void tcp_syn_timeout(struct tcp_conn *c, usec_t now)
@@ -563,9 +607,11 @@ static void tcp_syn_timeout(struct tcp_conn *c, usec_t now)
 		tcp_give_up(c);
 		return;
 	}
+	if (!tcp_out_syn(c, now))
+		return;
 	c->retries++;
 	stat_add(STAT_TCP_RETRANS, 1);
-	tcp_out_syn(c, now);
+	c->rtx_at = now + tcp_rto(c);
 }
 
 /* One segment from snd_una on, whatever the window: it is a probe, too */
@@ -599,6 +645,8 @@ static bool tcp_resend_first(struct tcp_conn *c, usec_t now)
 void tcp_out_timeout(struct tcp_conn *c, usec_t now)
 {
 	c->rtx_at = 0;
+	if (c->blocked.pprev)
+		return;
 	if (c->state == TCPS_SYN_SENT || c->state == TCPS_SYN_RCVD) {
 		tcp_syn_timeout(c, now);
 		return;
@@ -612,7 +660,7 @@ void tcp_out_timeout(struct tcp_conn *c, usec_t now)
 	if (c->snd_una != c->snd_max) {
 		c->snd_nxt = c->snd_una;
 		c->recover = c->snd_max;
-		c->recovery = true;
+		c->recovery = c->rewound = true;
 		c->dupacks = 0;
 	}
 	if (tcp_resend_first(c, now) && c->state != TCPS_CLOSED) {
@@ -666,7 +714,13 @@ void tcp_out_settle(struct tcp_conn *c, usec_t now)
 {
 	if (c->state == TCPS_CLOSED || c->state == TCPS_CONNECTING)
 		return;
+	if (c->reset_due) {
+		tcp_out_abort(c);
+		return;
+	}
 	if (tcp_conn_synchronized(c)) {
+		if (c->probe_due && c->snd_una == c->snd_max)
+			tcp_out_keepalive(c);
 		if (c->watch.fd < 0 ? c->ack_now : tcp_ack_wanted(c, now))
 			tcp_bare(c, c->snd_max, TCP_FLAG_ACK);
 		tcp_send_dupacks(c);

@@ -24,11 +24,12 @@ struct tcp_limits {
 
 void tcp_out_init(const struct tcp_limits *limits);
 uint16_t tcp_out_mss(const struct tcp_conn *c);
-void tcp_out_syn(struct tcp_conn *c, usec_t now);
+bool tcp_out_syn(struct tcp_conn *c, usec_t now);
 void tcp_out_data(struct tcp_conn *c, usec_t now);
 void tcp_out_resend(struct tcp_conn *c);
 void tcp_out_keepalive(struct tcp_conn *c);
-void tcp_out_reset(struct tcp_conn *c);
+void tcp_out_urgent(struct tcp_conn *c);
+void tcp_out_abort(struct tcp_conn *c);
 void tcp_out_reset_unknown(const struct packet *p);
 void tcp_out_timeout(struct tcp_conn *c, usec_t now);
 void tcp_out_settle(struct tcp_conn *c, usec_t now);

@@ -49,6 +49,22 @@ static void tcp_window_look(struct tcp_conn *c)
 	}
 }
 
+static uint32_t tcp_min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The largest window there can be: buffer or header field */
+static uint32_t tcp_window_full(const struct tcp_conn *c)
+{
+	return tcp_min(c->sndbuf, 0xffffu << c->ws_rcv);
+}
+
+static uint32_t tcp_window_mss(void)
+{
+	return frame_mtu() - IP4_HLEN - TCP_HLEN;
+}
+
 /*
  * The least worth telling. RFC 9293 3.8.6.2.2 has min(half the buffer, MSS);
  * but the event that tells of room comes at a third of the buffer, so waiting
@@ -56,25 +72,26 @@ static void tcp_window_look(struct tcp_conn *c)
  */
 static uint32_t tcp_window_least(const struct tcp_conn *c)
 {
-	uint32_t mss = frame_mtu() - IP4_HLEN - TCP_HLEN;
-
-	return c->sndbuf / 4 < mss ? c->sndbuf / 4 : mss;
+	return tcp_min(tcp_window_full(c) / 4, tcp_window_mss());
 }
 
-static uint32_t tcp_window_largest(const struct tcp_conn *c)
-{
-	return 0xffffu << c->ws_rcv;
-}
-
-/* Where the right edge may stand now */
+/*
+ * Where the right edge may stand now. As long as poll would find the queue
+ * writable, one segment of what a sender makes of a small window (half of it,
+ * RFC 9293 3.8.6.2.1) is let in: the queue takes it, since the kernel looks at
+ * its bound before each buffer, not within. A sender that waits for a larger
+ * window would never push the queue to where EPOLLOUT tells of room.
+ */
 static uint32_t tcp_window_edge(const struct tcp_conn *c)
 {
 	uint32_t wnd = c->room - (c->room >> TCP_WINDOW_OVERHEAD_SHIFT);
+	uint32_t one = tcp_min(tcp_window_full(c) / 2, tcp_window_mss());
 
+	if (wnd < one && c->room > c->sndbuf / 3)
+		wnd = one;
 	if (wnd < tcp_window_least(c))
 		return c->rcv_adv;
-	if (wnd > tcp_window_largest(c))
-		wnd = tcp_window_largest(c);
+	wnd = tcp_min(wnd, 0xffffu << c->ws_rcv);
 	return seq_lt(c->rcv_adv, c->rcv_nxt + wnd) ? c->rcv_nxt + wnd
 						    : c->rcv_adv;
 }
@@ -113,9 +130,10 @@ void tcp_window_took(struct tcp_conn *c, size_t len)
 bool tcp_window_update(struct tcp_conn *c)
 {
 	uint32_t wnd = c->rcv_adv - c->rcv_nxt;
-	uint32_t full = c->sndbuf < tcp_window_largest(c) ?
-			c->sndbuf : tcp_window_largest(c);
+	uint32_t full = tcp_window_full(c);
 
+	if (c->fin_in)
+		return false;
 	if (seq_lt(c->rcv_adv, c->rcv_nxt))
 		wnd = 0;
 	if (wnd < full - full / 4 || c->bounced)
@@ -143,8 +161,10 @@ uint16_t tcp_window_field(struct tcp_conn *c, bool syn)
 
 	if (seq_lt(edge, c->rcv_nxt))
 		wnd = 0;
-	/* Up, so that rounding does not move the edge left */
-	wnd = (wnd + (1u << shift) - 1) >> shift;
+	/* Down, unless that moves the edge left */
+	if (seq_lt(c->rcv_nxt + (wnd >> shift << shift), c->rcv_adv))
+		wnd += (1u << shift) - 1;
+	wnd >>= shift;
 	if (wnd > 0xffff)
 		wnd = 0xffff;
 	c->rcv_adv = c->rcv_nxt + (wnd << shift);

@@ -102,8 +102,8 @@ static const struct seccomp_rule seccomp_common[] = {
 	CALL(restart_syscall), CALL(futex), CALL(munmap), CALL(brk),
 	{ __NR_mmap, NO_EXEC },
 	{ __NR_mprotect, NO_EXEC },
-	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 2,
-			  .value = { SIOCOUTQ, SIOCINQ } } } },
+	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
+			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK } } } },
 	{ __NR_socket, {
 		{ .arg = 0, .mask = ~0u, .count = 2,
 		  .value = { AF_INET, AF_INET6 } },
