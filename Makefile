@@ -9,7 +9,7 @@ MANDIR = $(PREFIX)/share/man
 SAN ?= 0
 WERROR ?= 0
 FUZZ_CC ?= clang
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 15
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || \
 		   cat VERSION 2>/dev/null || echo unknown)
 
@@ -77,13 +77,10 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PASST) $(if $(filter normal,$(KIND)),pasta)
+all: $(PASST)
 
 $(PASST): $B/passt.o $B/libpasst.a
 	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-pasta: passt
-	ln -sf passt pasta
 
 $B/libpasst.a: $(LIB_OBJ)
 	@rm -f $@
@@ -139,7 +136,7 @@ demo:
 	+@MAKE='$(MAKE)' test/demo.sh
 
 bench:
-	+@MAKE='$(MAKE)' test/bench/bench.sh
+	+@MAKE='$(MAKE)' test/bench/bench.py
 
 lint:
 	@test/lint/budget
@@ -147,7 +144,6 @@ lint:
 install: all
 	install -d '$(DESTDIR)$(BINDIR)'
 	install -m 0755 passt '$(DESTDIR)$(BINDIR)/passt'
-	ln -sf passt '$(DESTDIR)$(BINDIR)/pasta'
 	for m in $(wildcard doc/*.1); do \
 		install -D -m 0644 $$m '$(DESTDIR)$(MANDIR)/man1/'$${m##*/} || \
 		exit 1; done

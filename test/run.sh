@@ -121,13 +121,14 @@ run_pytest() # PART DIRECTORY [ARGUMENT]...
 part_frames()
 {
 	build all || { count frames 0 1; return; }
-	PASST=$PWD/passt run_pytest frames test/frames
+	PASST=$PWD/passt run_pytest frames test/frames -n "$((jobs + 1))"
 }
 
 part_frames_san()
 {
 	build SAN=1 all || { count frames-san 0 1; return; }
-	PASST=$PWD/build/san/passt run_pytest frames-san test/frames
+	PASST=$PWD/build/san/passt run_pytest frames-san test/frames \
+		-n "$((jobs + 1))"
 }
 
 part_vm()
@@ -136,27 +137,40 @@ part_vm()
 	PASST=$PWD/passt run_pytest vm test/vm
 }
 
-# Each target for a while on its seeds; a crash leaves its input in build/fuzz
+# One target for a while on its seeds; a crash leaves its input in build/fuzz
+fuzz_one() # NAME
+{
+	local corpus="build/fuzz/corpus/$1"
+
+	mkdir -p "$corpus"
+	"build/fuzz/test/fuzz/fuzz_$1" \
+		-max_total_time="${FUZZ_SECONDS:-20}" -timeout=10 \
+		-artifact_prefix="build/fuzz/$1-" "$corpus" \
+		"test/fuzz/seeds/$1" >"build/fuzz/$1.log" 2>&1 </dev/null ||
+		touch "build/fuzz/$1.failed"
+}
+
 part_fuzz()
 {
-	local p=0 f=0 t name
+	local p=0 f=0 t name names=
 
 	build KIND=fuzz CC="${FUZZ_CC:-clang}" fuzz || { count fuzz 0 1; return; }
+	rm -f build/fuzz/*.failed
 	for t in test/fuzz/fuzz_*.c; do
-		[ -e "$t" ] || continue
-		name=${t##*/}
-		name=${name%.c}
-		set -- "build/fuzz/corpus/$name"
-		mkdir -p "$1"
-		[ ! -d "test/fuzz/seeds/$name" ] ||
-			set -- "$1" "test/fuzz/seeds/$name"
-		if "build/fuzz/${t%.c}" -max_total_time="${FUZZ_SECONDS:-20}" \
-			-timeout=10 -artifact_prefix="build/fuzz/$name-" "$@" \
-			>"build/fuzz/$name.log" 2>&1 </dev/null; then
-			p=$((p + 1))
-		else
+		name=${t##*/fuzz_}
+		names="$names ${name%.c}"
+	done
+	for name in $names; do
+		while [ "$(jobs -r | wc -l)" -ge "$jobs" ]; do wait -n; done
+		fuzz_one "$name" &
+	done
+	wait
+	for name in $names; do
+		if [ -e "build/fuzz/$name.failed" ]; then
 			f=$((f + 1))
 			tail -n 40 "build/fuzz/$name.log"
+		else
+			p=$((p + 1))
 		fi
 	done
 	count fuzz $p $f
