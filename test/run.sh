@@ -127,7 +127,7 @@ part_frames()
 part_frames_san()
 {
 	build SAN=1 all || { count frames-san 0 1; return; }
-	PASST=$PWD/build/san/passt run_pytest frames-san test/frames \
+	RIG_FUZZ=1000000 PASST=$PWD/build/san/passt run_pytest frames-san test/frames \
 		-n "$((jobs + 1))"
 }
 
