@@ -341,41 +341,65 @@ static struct port_rule portspec_part(const struct port_rule *rule,
 	return part;
 }
 
-/* Takes a port from the weak rule that has it: it was asked for by number */
-static int portspec_yield(struct portspec_reader *r, unsigned i, unsigned port)
+/* Takes ports from the weak rule that has them: they were asked for by number */
+static int portspec_yield(struct portspec_reader *r, unsigned i, unsigned first,
+			  unsigned last)
 {
-	struct port_rule *w = &r->out->rule[i], upper;
+	struct port_rule *w = &r->out->rule[i];
+	const struct port_rule was = *w, upper = portspec_part(&was, last + 1,
+							       was.last);
 
-	if (w->first == w->last) {
+	if (first > was.first) {
+		*w = portspec_part(&was, was.first, first - 1);
+		return last < was.last ? portspec_insert(r, &upper) : 0;
+	}
+	if (last < was.last)
+		*w = upper;
+	else
 		memmove(w, w + 1, (--r->out->count - i) * sizeof(*w));
-		return 0;
-	}
-	if (port == w->first) {
-		*w = portspec_part(w, port + 1, w->last);
-		return 0;
-	}
-	upper = portspec_part(w, port < w->last ? port + 1 : port, w->last);
-	w->last = (uint16_t)(port - 1);
-	return upper.first > port ? portspec_insert(r, &upper) : 0;
+	return 0;
 }
 
-/* 1: a port of the rule is to be added, 0: it is there, or excluded; or error */
-static int portspec_wanted(struct portspec_reader *r,
-			   const struct port_rule *rule, unsigned port)
+/* What holds of a port holds up to this one, as far as exclusions go */
+static unsigned portspec_run(unsigned port)
 {
+	bool excluded = portspec_is_excluded(port);
+
+	while (port < PORT_LAST && portspec_is_excluded(port + 1) == excluded)
+		port++;
+	return port;
+}
+
+/*
+ * 1: a port of the rule is to be added, 0: it is there, or excluded; or error.
+ * The same holds for those after it up to @until.
+ */
+static int portspec_wanted(struct portspec_reader *r,
+			   const struct port_rule *rule, unsigned port,
+			   unsigned *until)
+{
+	*until = portspec_run(port);
+	if (*until > rule->last)
+		*until = rule->last;
 	if (portspec_is_excluded(port))
 		return 0;
 	for (unsigned i = 0; i < r->out->count; i++) {
 		struct port_rule *o = &r->out->rule[i];
 		int rc;
 
-		if (port < o->first || port > o->last ||
+		if (port > o->last || *until < o->first ||
 		    !portspec_same_listener(o, rule))
 			continue;
+		if (port < o->first) {
+			*until = o->first - 1U;
+			continue;
+		}
+		if (*until > o->last)
+			*until = o->last;
 		if (rule->weak)
 			return 0;
 		if (o->weak) {
-			rc = portspec_yield(r, i, port);
+			rc = portspec_yield(r, i, port, *until);
 			return rc ? rc : 1;
 		}
 		if (portspec_same_target(o, rule) &&
@@ -390,24 +414,19 @@ static int portspec_wanted(struct portspec_reader *r,
 /* Adds what is neither excluded nor there already */
 static int portspec_add(struct portspec_reader *r, const struct port_rule *rule)
 {
-	unsigned first = rule->first;
-	int rc;
+	unsigned port = rule->first, until;
 
-	for (unsigned port = first; port <= rule->last + 1U; port++) {
-		rc = port > rule->last ? 0 : portspec_wanted(r, rule, port);
+	while (port <= rule->last) {
+		struct port_rule part;
+		int rc = portspec_wanted(r, rule, port, &until);
+
 		if (rc < 0)
 			return rc;
+		part = portspec_part(rule, port, until);
+		rc = rc ? portspec_insert(r, &part) : 0;
 		if (rc)
-			continue;
-		if (first < port) {
-			struct port_rule part = portspec_part(rule, first,
-							      port - 1);
-
-			rc = portspec_insert(r, &part);
-			if (rc)
-				return rc;
-		}
-		first = port + 1;
+			return rc;
+		port = until + 1;
 	}
 	return 0;
 }
