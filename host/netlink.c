@@ -61,13 +61,17 @@ static uint32_t netlink_u32(const struct netlink_attr *a)
 	return n;
 }
 
+/* Unset where it is none of the family; a mapped IPv4 address is not of IPv6 */
 static struct addr netlink_addr(const struct netlink_attr *a, int family)
 {
+	struct addr v6;
+
 	if (family == AF_INET && a->len == 4)
 		return addr_from_v4(a->p);
-	if (family == AF_INET6 && a->len == 16)
-		return addr_from_v6(a->p);
-	return ADDR_ANY6;
+	if (family != AF_INET6 || a->len != 16)
+		return ADDR_ANY6;
+	v6 = addr_from_v6(a->p);
+	return addr_is_v4(&v6) ? ADDR_ANY6 : v6;
 }
 
 /* A fixed header of @size bytes, copied to @to; then its padding */

@@ -75,13 +75,14 @@ static void resolv_nameserver(struct resolv *r, struct resolv_line *l)
 			return;
 		strcpy(s->scope, scope);
 	}
-	if (!addr_parse(text, &s->addr) || addr_is_multicast(&s->addr) ||
-	    addr_is_broadcast(&s->addr))
+	if (!addr_parse(text, &s->addr))
 		return;
 	/* resolv.conf(5): "the name server on the local host" */
 	if (addr_is_unspecified(&s->addr))
 		s->addr = addr_is_v4(&s->addr) ? ADDR_LOOPBACK4 :
 						 ADDR_LOOPBACK6;
+	if (!addr_is_unicast(&s->addr))
+		return;
 	r->servers++;
 }
 
@@ -178,8 +179,10 @@ int resolv_read(struct resolv *r, const char *path)
 	close(fd);
 	if (rc)
 		return rc;
-	while (len == sizeof(text) && len && text[len - 1] != '\n')
-		len--;
+	if (len == sizeof(text)) {
+		while (len && text[len - 1] != '\n')
+			len--;
+	}
 	resolv_parse(r, text, len);
 	return 0;
 }
