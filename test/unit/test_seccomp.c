@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_seccomp: the filter's program, run by a small machine here, then by the
+ * kernel: a child that does what it may not is killed
+ *
+ * The table is the product's, also where the test is sanitized.
+ */
+#define SECCOMP_SANITIZED 0
+#include "guard/seccomp.c"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include "test/unit/unit.h"
+
+static struct sock_fprog prog;
+
+/* Runs the program; ~0 where it does what the kernel's checker would refuse */
+static uint32_t machine(const struct seccomp_data *d)
+{
+	uint32_t a = 0;
+
+	for (unsigned pc = 0; pc < prog.len; pc++) {
+		const struct sock_filter *i = &prog.filter[pc];
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (i->k % 4 || i->k > sizeof(*d) - 4)
+				return ~0u;
+			memcpy(&a, (const uint8_t *)d + i->k, sizeof(a));
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			pc += a == i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			pc += a >= i->k ? i->jt : i->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return i->k;
+		default:
+			return ~0u;
+		}
+	}
+	return ~0u;
+}
+
+static uint32_t verdict(uint32_t arch, uint32_t nr, uint64_t a, uint64_t b,
+			uint64_t c)
+{
+	struct seccomp_data d = { .nr = (int)nr, .arch = arch,
+				  .args = { a, b, c } };
+
+	return machine(&d);
+}
+
+static bool allowed(uint32_t nr, uint64_t a, uint64_t b, uint64_t c)
+{
+	return verdict(SECCOMP_ARCH, nr, a, b, c) == SECCOMP_RET_ALLOW;
+}
+
+static bool killed(uint32_t nr, uint64_t a, uint64_t b, uint64_t c)
+{
+	return verdict(SECCOMP_ARCH, nr, a, b, c) == SECCOMP_RET_KILL_PROCESS;
+}
+
+TEST(builds)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK(prog.len > 50 && prog.len < SECCOMP_CODE);
+}
+
+/* Each number, in the table or not, gets the verdict of the table */
+TEST(every_number)
+{
+	size_t n = sizeof(seccomp_common) / sizeof(seccomp_common[0]);
+
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	for (uint32_t nr = 0; nr < 1100; nr++) {
+		const struct seccomp_rule *r = NULL;
+
+		for (size_t i = 0; i < n; i++) {
+			if (seccomp_common[i].nr == nr)
+				r = &seccomp_common[i];
+		}
+		if (r && r->check[0].mask)
+			continue;
+		if (r ? !allowed(nr, 1, 2, 3) : !killed(nr, 1, 2, 3))
+			CHECK_EQ(nr, -1);
+	}
+	CHECK(killed(0xffffffff, 0, 0, 0));
+	/* x32 */
+	CHECK(killed(0x40000000 | __NR_read, 0, 0, 0));
+}
+
+TEST(no_number_twice)
+{
+	size_t n = sizeof(seccomp_common) / sizeof(seccomp_common[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < i; j++)
+			CHECK(seccomp_common[i].nr != seccomp_common[j].nr);
+	}
+}
+
+TEST(other_architectures)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK_EQ(verdict(AUDIT_ARCH_I386, __NR_read, 0, 0, 0),
+		 SECCOMP_RET_KILL_PROCESS);
+	CHECK_EQ(verdict(0, __NR_read, 0, 0, 0), SECCOMP_RET_KILL_PROCESS);
+	CHECK_EQ(verdict(AUDIT_ARCH_AARCH64 ^ AUDIT_ARCH_X86_64 ^ SECCOMP_ARCH,
+			 __NR_read, 0, 0, 0), SECCOMP_RET_KILL_PROCESS);
+}
+
+TEST(sockets)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK(allowed(__NR_socket, AF_INET, SOCK_STREAM, 0));
+	CHECK(allowed(__NR_socket, AF_INET6,
+		      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+	CHECK(allowed(__NR_socket, AF_INET, SOCK_DGRAM, IPPROTO_UDP));
+	CHECK(allowed(__NR_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+	CHECK(allowed(__NR_socket, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6));
+	/* the upper half of an int argument is not looked at by the kernel */
+	CHECK(allowed(__NR_socket, AF_INET | 1ULL << 32, SOCK_DGRAM, 0));
+	CHECK(killed(__NR_socket, AF_UNIX, SOCK_STREAM, 0));
+	CHECK(killed(__NR_socket, AF_NETLINK, SOCK_RAW, 0));
+	CHECK(killed(__NR_socket, AF_PACKET, SOCK_RAW, 0));
+	CHECK(killed(__NR_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP));
+	CHECK(killed(__NR_socket, AF_INET6, SOCK_RAW, IPPROTO_RAW));
+	CHECK(killed(__NR_socket, AF_INET, SOCK_SEQPACKET, 0));
+	CHECK(killed(__NR_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP));
+	CHECK(killed(__NR_socket, AF_UNIX | 1ULL << 33, SOCK_STREAM, 0));
+}
+
+TEST(memory)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK(allowed(__NR_mmap, 0, 4096, PROT_READ | PROT_WRITE));
+	CHECK(killed(__NR_mmap, 0, 4096, PROT_READ | PROT_EXEC));
+	CHECK(killed(__NR_mmap, 0, 4096, PROT_EXEC));
+	CHECK(allowed(__NR_mprotect, 0, 4096, PROT_NONE));
+	CHECK(killed(__NR_mprotect, 0, 4096, PROT_READ | PROT_EXEC));
+}
+
+TEST(ioctls)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK(allowed(__NR_ioctl, 5, SIOCOUTQ, 0));
+	CHECK(allowed(__NR_ioctl, 5, SIOCINQ, 0));
+	CHECK(killed(__NR_ioctl, 5, 0x5412 /* TIOCSTI */, 0));
+	CHECK(killed(__NR_ioctl, 5, SIOCGIFCONF, 0));
+	CHECK(killed(__NR_ioctl, 5, 0, 0));
+}
+
+TEST(never)
+{
+	static const uint32_t nr[] = {
+		__NR_openat, __NR_execve, __NR_execveat, __NR_clone,
+		__NR_ptrace, __NR_setns, __NR_unshare, __NR_mount, __NR_kill,
+		__NR_prctl, __NR_seccomp, __NR_socketpair, __NR_setuid,
+		__NR_process_vm_readv, __NR_fcntl, __NR_bpf, __NR_io_uring_setup,
+#ifdef __NR_open
+		__NR_open, __NR_fork, __NR_vfork,
+#endif
+	};
+
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	for (size_t i = 0; i < sizeof(nr) / sizeof(nr[0]); i++)
+		CHECK(killed(nr[i], 0, 0, 0));
+}
+
+/* The signal that a child under the filter dies of; 0: it ends by itself */
+static int child(long nr, long a, long b, long c)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+		    seccomp_apply(SECCOMP_PASST))
+			syscall(SYS_exit_group, 3);
+		syscall(nr, a, b, c, 34 /* anonymous, private */, -1, 0);
+		syscall(SYS_exit_group, 0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+TEST(kernel)
+{
+	CHECK_EQ(child(__NR_openat, AT_FDCWD, (long)"/", O_RDONLY), SIGSYS);
+	CHECK_EQ(child(__NR_execve, (long)"/bin/true", 0, 0), SIGSYS);
+	CHECK_EQ(child(__NR_socket, AF_UNIX, SOCK_STREAM, 0), SIGSYS);
+	CHECK_EQ(child(__NR_mmap, 0, 4096, PROT_READ | PROT_EXEC), SIGSYS);
+	CHECK_EQ(child(__NR_mprotect, 0, 4096, PROT_EXEC), SIGSYS);
+	CHECK_EQ(child(__NR_ioctl, 0, FIONBIO, 0), SIGSYS);
+	CHECK_EQ(child(__NR_clone, 0, 0, 0), SIGSYS);
+	CHECK_EQ(child(__NR_socket, AF_INET, SOCK_DGRAM, 0), 0);
+	CHECK_EQ(child(__NR_mmap, 0, 4096, PROT_READ), 0);
+	CHECK_EQ(child(__NR_getpid, 0, 0, 0), 0);
+	CHECK_EQ(child(__NR_ioctl, 0, SIOCINQ, 0), 0);
+}
+
+TEST(without_no_new_privs)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		/* root may, others may not */
+		if (!geteuid())
+			syscall(SYS_setresuid, 65534, 65534, 65534);
+		syscall(SYS_exit_group, -seccomp_apply(SECCOMP_PASST));
+	}
+	waitpid(pid, &status, 0);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), EACCES);
+}
+
+int main(int argc, char **argv)
+{
+	return unit_main(argc, argv);
+}
