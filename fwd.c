@@ -96,8 +96,9 @@ static void fwd_listen_failed(uint8_t proto, const struct fwd_port *p, int rc)
 
 	if (!any)
 		addr_format(a, text, sizeof(text));
-	err("%s %s%s%s%s%u: %s", fwd_option(proto), text, *ifname ? "%" : "",
-	    ifname, any && !*ifname ? "" : "/", p->port, strerror(-rc));
+	err("%s %s%s%s%s%u: %s%s", fwd_option(proto), text, *ifname ? "%" : "",
+	    ifname, any && !*ifname ? "" : "/", p->port, strerror(-rc),
+	    rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" : "");
 }
 
 /* Out of descriptors is no property of the port: pass over nothing then */

@@ -1,0 +1,356 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start and end of the daemon: what it holds on to, what it leaves behind,
+and what it makes of hosts of all kinds."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from rig import daemon as rd
+from rig.flows import wait_for
+
+NAMESPACES = ("user", "mnt", "ipc", "uts")
+
+
+@pytest.fixture
+def place():
+    """A directory that the tests' user may write to."""
+    with tempfile.TemporaryDirectory(prefix="rig-") as d:
+        os.chmod(d, 0o777)
+        yield d
+
+
+def status(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f
+                    if ":\t" in line)
+
+
+def gone(pid):
+    """Ended, although whoever adopted it may not have noticed yet."""
+    try:
+        return status(pid)["State"].startswith("Z")
+    except OSError:
+        return True
+
+
+def end(pid, sock):
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: gone(pid), 3)
+    assert not os.path.exists(sock)
+
+
+def background(net, place, *opts, user=True):
+    """Start in the background; its PID."""
+    sock, pid = place + "/s", place + "/pid"
+    r = rd.run(net, "-s", sock, "-P", pid, *opts, user=user)
+    assert r.returncode == 0, r.stderr
+    # the start has returned: all is there, nothing to wait for
+    socket.socket(socket.AF_UNIX).connect(sock)
+    with open(pid, encoding="ascii") as f:
+        return int(f.read())
+
+
+def confined(pid):
+    s = status(pid)
+    assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1"
+    for cap in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(s[cap], 16) == 0, cap
+    for ns in NAMESPACES:
+        assert os.readlink("/proc/%d/ns/%s" % (pid, ns)) != \
+            os.readlink("/proc/self/ns/" + ns), ns
+    assert os.listdir("/proc/%d/root/" % pid) == []
+    with open("/proc/%d/mounts" % pid, encoding="ascii") as f:
+        mounts = f.read().splitlines()
+    assert len(mounts) == 1 and mounts[0].split()[3].startswith("ro,")
+    # not dumpable: its files in /proc belong to root
+    assert os.stat("/proc/%d/environ" % pid).st_uid == 0
+    return s
+
+
+def test_confined_foreground(daemon):
+    d = daemon()
+    d.connect().hello(rd_v4())
+    s = confined(d.pid)
+    assert s["Uid"].split()[0] != "0"
+
+
+def rd_v4():
+    from rig.net import V4
+    return V4
+
+
+def test_confined_background(net, place):
+    pid = background(net, place)
+    confined(pid)
+    assert os.readlink("/proc/%d/ns/pid" % pid) != \
+        os.readlink("/proc/self/ns/pid")
+    for fd in "012":
+        assert os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "/dev/null"
+    end(pid, place + "/s")
+    assert not os.path.exists(place + "/pid")
+
+
+@pytest.mark.parametrize("runas,uid,gid", [
+    ((), "65534", "65534"), (("--runas", "1234"), "1234", "1234"),
+    (("--runas", "1234:56"), "1234", "56")])
+def test_root_becomes_somebody(net, place, runas, uid, gid):
+    pid = background(net, place, *runas, user=False)
+    s = confined(pid)
+    assert s["Uid"].split() == [uid] * 4 and s["Gid"].split() == [gid] * 4
+    assert s["Groups"].strip() == ""
+    end(pid, place + "/s")
+
+
+def test_second_instance(net, place):
+    """Neither socket nor PID file nor log of the first are touched."""
+    pid = background(net, place)
+    for opt in (("-f",), ()):
+        r = rd.run(net, *opt, "-s", place + "/s", "-P", place + "/pid")
+        assert r.returncode == 1
+        assert len(r.stderr.splitlines()) == 1 and place + "/s" in r.stderr
+        with open(place + "/pid", encoding="ascii") as f:
+            assert f.read() == "%d\n" % pid
+    socket.socket(socket.AF_UNIX).connect(place + "/s")
+    end(pid, place + "/s")
+
+
+def test_stale_pid_file_is_replaced(net, place):
+    with open(place + "/pid", "w", encoding="ascii") as f:
+        f.write("123456789\n" * 10)
+    os.chmod(place + "/pid", 0o666)
+    pid = background(net, place)
+    assert status(pid)
+    end(pid, place + "/s")
+    assert not os.path.exists(place + "/pid")
+
+
+@pytest.mark.parametrize("mode", [(), ("-f",)])
+def test_failed_start_leaves_nothing(net, place, mode):
+    taken = net.host.listen("0.0.0.0", 7105)
+    r = rd.run(net, *mode, "-s", place + "/s", "-P", place + "/pid",
+               "-t", "7105")
+    taken.close()
+    assert r.returncode == 1
+    assert len(r.stderr.splitlines()) == 1 and "7105" in r.stderr
+    assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize("opt", ["-l", "-p", "-P", "-s"])
+def test_unwritable(net, place, opt):
+    os.chmod(place, 0o755)
+    other = [] if opt == "-s" else ["-s", "/tmp/rig-never"]
+    r = rd.run(net, *other, opt, place + "/x")
+    assert r.returncode == 1
+    assert len(r.stderr.splitlines()) == 1
+    assert place + "/x" in r.stderr and "ermission denied" in r.stderr
+    assert not os.path.exists("/tmp/rig-never")
+
+
+def test_pid_to_a_device(net, place):
+    r = rd.run(net, "-s", place + "/s", "-1", "-P", "/dev/null")
+    assert r.returncode == 0, r.stderr
+    # one client, and it leaves
+    socket.socket(socket.AF_UNIX).connect(place + "/s")
+    wait_for(lambda: not os.path.exists(place + "/s"), 3)
+    assert os.path.exists("/dev/null")
+
+
+def test_closed_streams(net, place):
+    """Nothing that is opened takes the place of a standard stream."""
+    argv = rd.as_user(rd.binary(), "-s", place + "/s", "-P", place + "/pid")
+    r = subprocess.run(net.host.cmd("sh", "-c", 'exec "$@" <&- >&- 2>&-',
+                                    "sh", *argv),
+                       env=rd.environ(), timeout=10, check=False)
+    assert r.returncode == 0
+    with open(place + "/pid", encoding="ascii") as f:
+        pid = int(f.read())
+    from rig.guest import Guest
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(place + "/s")
+    g = Guest(s)
+    g.hello(rd_v4())
+    g.close()
+    end(pid, place + "/s")
+
+
+def test_inherited_descriptors_are_closed(daemon):
+    r, w = os.pipe()
+    d = daemon(pass_fds=(w,))
+    d.socket().close()
+    os.close(w)
+    assert os.read(r, 1) == b""
+    os.close(r)
+
+
+def test_fd(net):
+    ours, theirs = socket.socketpair()
+    argv = rd.as_user(rd.binary(), "-f", "--fd", str(theirs.fileno()))
+    p = subprocess.Popen(net.host.cmd(*argv), pass_fds=(theirs.fileno(),),
+                         env=rd.environ(), stderr=subprocess.PIPE)
+    theirs.close()
+    from rig.guest import Guest
+    g = Guest(ours)
+    g.hello(rd_v4())
+    g.close()
+    assert p.wait(3) == 0
+    p.stderr.close()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_ends_with_client_and_ports(daemon, sig):
+    d = daemon("-t", "7110-7140", "-P", "@DIR@/pid", "-p", "@DIR@/pcap")
+    d.connect().hello(rd_v4())
+    d.proc.send_signal(sig)
+    assert d.wait() == 0
+    assert not os.path.exists(d.path)
+    assert not os.path.exists(d.file("pid"))
+
+
+# -- hosts of all kinds -----------------------------------------------------
+
+ETH = ("ip link add {0} type veth peer name {0}p; ip link set {0} up; "
+       "ip link set {0}p up; ")
+
+
+def tell(setup, *opts, rc=0):
+    """What the daemon says of a host made by shell commands; or its error."""
+    with tempfile.TemporaryDirectory(prefix="rig-") as place:
+        os.chmod(place, 0o777)
+        argv = rd.as_user(rd.binary(), "-f", "-1", "-s", place + "/s", *opts)
+        p = subprocess.Popen(
+            ["unshare", "-n", "sh", "-ec", "ip link set lo up\n" + setup +
+             '\nexec "$@"', "sh"] + argv, env=rd.environ(),
+            stderr=subprocess.PIPE, text=True)
+        if rc == 0:
+            stop = time.monotonic() + 5
+            while p.poll() is None and time.monotonic() < stop:
+                try:
+                    socket.socket(socket.AF_UNIX).connect(place + "/s")
+                    break
+                except OSError:
+                    time.sleep(0.01)
+        err = p.communicate(timeout=5)[1]
+        assert p.returncode == rc, err
+    return err
+
+
+def lines(err):
+    return [x for x in err.splitlines() if re.match(r"IPv[46]: ", x)]
+
+
+def test_host_without_network():
+    a, b = lines(tell(""))
+    assert "169.254.2.1/16, gateway 169.254.2.2, interface none" in a
+    assert "address none" in b and "gateway fe80::1" in b
+
+
+def test_host_with_ipv4_alone():
+    (a,) = lines(tell(ETH.format("eth7") +
+                      "ip addr add 192.0.2.2/25 dev eth7; "
+                      "ip route add default via 192.0.2.1"))
+    assert "address 192.0.2.2/25, gateway 192.0.2.1, interface eth7" in a
+
+
+def test_host_with_ipv6_alone():
+    (a,) = lines(tell(ETH.format("eth7") +
+                      "ip addr add 2001:db8::2/60 dev eth7; "
+                      "ip route add default via fe80::7 dev eth7"))
+    assert "address 2001:db8::2/60, gateway fe80::7, interface eth7" in a
+
+
+def test_host_without_default_route():
+    """An address and its link, no more: of use all the same."""
+    (a,) = lines(tell(ETH.format("eth7") +
+                      "ip addr add 192.0.2.2/24 dev eth7"))
+    assert "address 192.0.2.2/24, gateway 169.254.2.2" in a
+    (a,) = lines(tell(ETH.format("eth7") +
+                      "ip addr add 192.0.2.2/24 dev eth7; "
+                      "ip route add 198.51.100.0/24 via 192.0.2.9"))
+    assert "gateway 192.0.2.9" in a
+
+
+def test_host_point_to_point():
+    (a,) = lines(tell(ETH.format("eth7") +
+                      "ip addr add 192.0.2.2 peer 192.0.2.3 dev eth7; "
+                      "ip route add default dev eth7"))
+    assert "address 192.0.2.2/32, gateway none" in a
+
+
+SEVERAL = ETH.format("eth7") + ETH.format("eth8") + (
+    "ip addr add 192.0.2.2/24 dev eth7; "
+    "ip addr add 198.51.100.2/24 dev eth8; "
+    "ip addr add 198.51.100.9/24 dev eth8; "
+    "ip addr add 2001:db8:8::2/64 dev eth8; "
+    "ip route add default via 192.0.2.1 metric 200; "
+    "ip route add default via 198.51.100.1 metric 100; "
+    "ip route add default via fe80::8 dev eth8; ")
+
+
+@pytest.mark.parametrize("opts,want", [
+    ((), ("198.51.100.2/24, gateway 198.51.100.1, interface eth8",
+          "2001:db8:8::2/64, gateway fe80::8, interface eth8")),
+    (("-i", "eth7"), ("192.0.2.2/24, gateway 192.0.2.1, interface eth7",)),
+    (("--outbound-if4", "eth7"),
+     ("192.0.2.2/24, gateway 192.0.2.1, interface eth7",
+      "2001:db8:8::2/64, gateway fe80::8, interface eth8")),
+    (("--outbound-if4", "eth7", "-i", "eth8"),
+     ("198.51.100.2/24, gateway 198.51.100.1, interface eth8",
+      "2001:db8:8::2/64, gateway fe80::8, interface eth8")),
+    (("--outbound-if6", "eth8", "-4"),
+     ("198.51.100.2/24, gateway 198.51.100.1, interface eth8",)),
+    (("-a", "192.0.2.50", "-g", "192.0.2.60", "-6", "-a", "::1"), None),
+], ids=lambda v: " ".join(v or ()) if v and v[0][0] == "-" else "")
+def test_host_with_several_interfaces(opts, want):
+    if want is None:
+        assert "::1" in tell(SEVERAL, *opts, rc=1)
+        return
+    got = lines(tell(SEVERAL, *opts))
+    assert len(got) == len(want)
+    for line, text in zip(got, want):
+        assert text in line
+
+
+def test_host_with_multipath_route():
+    (a,) = lines(tell(ETH.format("eth7") + ETH.format("eth8") +
+                      "ip addr add 192.0.2.2/24 dev eth7; "
+                      "ip addr add 198.51.100.2/24 dev eth8; "
+                      "ip route add default nexthop via 192.0.2.1 weight 1 "
+                      "nexthop via 198.51.100.1 weight 5"))
+    assert "198.51.100.2/24, gateway 198.51.100.1, interface eth8" in a
+
+
+def test_host_without_ipv6(place):
+    """The kernel has the family, but it is switched off everywhere."""
+    (a,) = lines(tell("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 "
+                      "net.ipv6.conf.default.disable_ipv6=1; " +
+                      ETH.format("eth7") +
+                      "ip addr add 192.0.2.2/24 dev eth7; "
+                      "ip route add default via 192.0.2.1",
+                      "-t", "7101"))
+    assert a.startswith("IPv4")
+
+
+# -- many ports -------------------------------------------------------------
+
+def test_many_ports_quickly(net, place):
+    """Some ten thousand ports: tenths of a second."""
+    before = time.monotonic()
+    pid = background(net, place, "-t", "2000-10000", "-u", "none")
+    assert time.monotonic() - before < 2
+    end(pid, place + "/s")
+
+
+def test_out_of_descriptors(net, place):
+    argv = rd.as_user(rd.binary(), "-f", "-s", place + "/s", "-t", "all")
+    r = subprocess.run(net.host.cmd("sh", "-c", 'ulimit -n 1024; exec "$@"',
+                                    "sh", *argv), stderr=subprocess.PIPE,
+                       env=rd.environ(), text=True, timeout=10, check=False)
+    assert r.returncode == 1
+    assert len(r.stderr.splitlines()) == 1 and "RLIMIT_NOFILE" in r.stderr
+    assert os.listdir(place) == []
