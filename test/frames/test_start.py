@@ -2,6 +2,7 @@
 """Start and end of the daemon: what it holds on to, what it leaves behind,
 and what it makes of hosts of all kinds."""
 import os
+import pwd
 import re
 import signal
 import socket
@@ -13,6 +14,8 @@ import pytest
 
 from rig import daemon as rd
 from rig.flows import wait_for
+from rig.guest import Guest
+from rig.net import V4
 
 NAMESPACES = ("user", "mnt", "ipc", "uts")
 
@@ -56,7 +59,7 @@ def background(net, place, *opts, user=True):
         return int(f.read())
 
 
-def confined(pid):
+def confined(pid, owner=0):
     s = status(pid)
     assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1"
     for cap in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
@@ -68,21 +71,16 @@ def confined(pid):
     with open("/proc/%d/mounts" % pid, encoding="ascii") as f:
         mounts = f.read().splitlines()
     assert len(mounts) == 1 and mounts[0].split()[3].startswith("ro,")
-    # not dumpable: its files in /proc belong to root
-    assert os.stat("/proc/%d/environ" % pid).st_uid == 0
+    # not dumpable: its files in /proc belong to its namespace's root
+    assert os.stat("/proc/%d/environ" % pid).st_uid == owner
     return s
 
 
 def test_confined_foreground(daemon):
     d = daemon()
-    d.connect().hello(rd_v4())
+    d.connect().hello(V4)
     s = confined(d.pid)
     assert s["Uid"].split()[0] != "0"
-
-
-def rd_v4():
-    from rig.net import V4
-    return V4
 
 
 def test_confined_background(net, place):
@@ -104,6 +102,31 @@ def test_root_becomes_somebody(net, place, runas, uid, gid):
     s = confined(pid)
     assert s["Uid"].split() == [uid] * 4 and s["Gid"].split() == [gid] * 4
     assert s["Groups"].strip() == ""
+    end(pid, place + "/s")
+
+
+@pytest.mark.parametrize("forbid", [False, True])
+def test_root_of_another_user_namespace(place, forbid):
+    """UID 0 there is kept; where it may make no further one, it says so."""
+    script = "ip link set lo up; "
+    if forbid:
+        script += "echo 0 >/proc/sys/user/max_user_namespaces; "
+    user = pwd.getpwnam(rd.USER).pw_uid
+    argv = rd.as_user("unshare", "-Urn", "sh", "-ec", script + 'exec "$@"',
+                      "sh", rd.binary(), "-s", place + "/s", "-P",
+                      place + "/pid", "-q")
+    r = subprocess.run(argv, env=rd.environ(), stderr=subprocess.PIPE,
+                       text=True, timeout=10, check=False)
+    assert r.returncode == 0, r.stderr
+    assert ("No user namespace" in r.stderr) == forbid
+    with open(place + "/pid", encoding="ascii") as f:
+        pid = int(f.read())
+    if forbid:
+        s = status(pid)
+        assert s["Seccomp"] == "2" and int(s["CapEff"], 16) == 0
+    else:
+        s = confined(pid, owner=user)
+    assert s["Uid"].split() == [str(user)] * 4
     end(pid, place + "/s")
 
 
@@ -170,13 +193,15 @@ def test_closed_streams(net, place):
     assert r.returncode == 0
     with open(place + "/pid", encoding="ascii") as f:
         pid = int(f.read())
-    from rig.guest import Guest
     s = socket.socket(socket.AF_UNIX)
     s.connect(place + "/s")
     g = Guest(s)
-    g.hello(rd_v4())
+    g.hello(V4)
     g.close()
+    for fd in "012":
+        assert os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "/dev/null"
     end(pid, place + "/s")
+    assert not os.path.exists(place + "/pid")
 
 
 def test_inherited_descriptors_are_closed(daemon):
@@ -194,9 +219,8 @@ def test_fd(net):
     p = subprocess.Popen(net.host.cmd(*argv), pass_fds=(theirs.fileno(),),
                          env=rd.environ(), stderr=subprocess.PIPE)
     theirs.close()
-    from rig.guest import Guest
     g = Guest(ours)
-    g.hello(rd_v4())
+    g.hello(V4)
     g.close()
     assert p.wait(3) == 0
     p.stderr.close()
@@ -205,7 +229,7 @@ def test_fd(net):
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_ends_with_client_and_ports(daemon, sig):
     d = daemon("-t", "7110-7140", "-P", "@DIR@/pid", "-p", "@DIR@/pcap")
-    d.connect().hello(rd_v4())
+    d.connect().hello(V4)
     d.proc.send_signal(sig)
     assert d.wait() == 0
     assert not os.path.exists(d.path)
