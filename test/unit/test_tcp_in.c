@@ -1,0 +1,628 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_tcp_in: segments from the guest, by the letter of RFC 9293 3.10.7 and
+ * RFC 5961: each kind of segment in each place
+ */
+#include "tcp_in.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "flow.h"
+#include "lib/stats.h"
+#include "test/unit/tcpfix.h"
+
+static char text[65536];
+
+/* What the peer reads is this */
+#define HOST_GOT(what)							\
+	do {								\
+		ssize_t n_ = host_reads(text, sizeof(text));		\
+									\
+		CHECK_EQ(n_, (ssize_t)strlen(what));			\
+		CHECK(!memcmp(text, what, strlen(what)));		\
+	} while (0)
+#define HOST_GOT_NOTHING()						\
+	CHECK(host_reads(text, sizeof(text)) < 0 && errno == EAGAIN)
+
+TEST(data_in_order)
+{
+	setup();
+	open_out();
+	sends(ACK, 0, 0, "hello", 5);
+	later(1000);
+	SAW(ACK, 0, 5, 0);
+	QUIET();
+	HOST_GOT("hello");
+	sends(ACK, 5, 0, " world", 6);
+	later(1000);
+	SAW(ACK, 0, 11, 0);
+	HOST_GOT(" world");
+	teardown();
+}
+
+/* One system call, one ACK for what came in a batch; not before it is due */
+TEST(run_is_acknowledged_once)
+{
+	setup();
+	open_out();
+	for (int i = 0; i < 10; i++)
+		queue(ACK, i * 1000, 0, pattern((size_t)i * 1000), 1000);
+	flush();
+	SAW(ACK, 0, 10000, 0);
+	QUIET();
+	host_drains(0);
+	CHECK_EQ(host_drains(20000), 10000);
+	teardown();
+}
+
+TEST(ack_is_delayed)
+{
+	setup();
+	open_out();
+	sends(ACK, 0, 0, "x", 1);
+	QUIET();
+	later(100);
+	QUIET();
+	later(500);
+	SAW(ACK, 0, 1, 0);
+	later(USEC_PER_SEC);
+	QUIET();
+	teardown();
+}
+
+/* The answer takes the acknowledgement along */
+TEST(ack_rides_on_data)
+{
+	setup();
+	open_out();
+	sends(ACK, 0, 0, "ping", 4);
+	host_sends("pong", 4);
+	SAW(ACK, 0, 4, 4);
+	CHECK(!memcmp(s.data, "pong", 4));
+	sends(ACK, 4, 4, NULL, 0);
+	later(USEC_PER_SEC);
+	QUIET();
+	teardown();
+}
+
+TEST(out_of_order_asks_again)
+{
+	setup();
+	open_out();
+	sends(ACK, 5, 0, "world", 5);
+	SAW(ACK, 0, 0, 0);
+	QUIET();
+	HOST_GOT_NOTHING();
+	queue(ACK, 0, 0, "hello", 5);
+	queue(ACK, 5, 0, "world", 5);
+	flush();
+	later(1000);
+	SAW(ACK, 0, 10, 0);
+	QUIET();
+	HOST_GOT("helloworld");
+	teardown();
+}
+
+/* Three at most, whatever came: enough for a fast retransmit */
+TEST(gap_in_a_run)
+{
+	setup();
+	open_out();
+	queue(ACK, 0, 0, "a", 1);
+	for (int i = 2; i < 40; i++)
+		queue(ACK, i, 0, "b", 1);
+	flush();
+	for (int i = 0; i < 4 && waiting(); i++)
+		SAW(ACK, 0, 1, 0);
+	QUIET();
+	HOST_GOT("a");
+	teardown();
+}
+
+TEST(overlaps_and_old_data)
+{
+	setup();
+	open_out();
+	sends(ACK, 0, 0, "abcd", 4);
+	later(1000);
+	SAW(ACK, 0, 4, 0);
+	/* wholly old */
+	sends(ACK, 0, 0, "abcd", 4);
+	SAW(ACK, 0, 4, 0);
+	sends(ACK, 1, 0, "bc", 2);
+	SAW(ACK, 0, 4, 0);
+	/* its end is new */
+	sends(ACK, 2, 0, "cdef", 4);
+	SAW(ACK, 0, 6, 0);
+	HOST_GOT("abcdef");
+	/* within one run */
+	queue(ACK, 6, 0, "gh", 2);
+	queue(ACK, 6, 0, "gh", 2);
+	queue(ACK, 7, 0, "hij", 3);
+	queue(ACK, 4, 0, "efghijkl", 8);
+	flush();
+	SAW(ACK, 0, 12, 0);
+	QUIET();
+	HOST_GOT("ghijkl");
+	teardown();
+}
+
+/* Every place of the wrap: before, in, at the end of a segment */
+TEST(guest_numbers_wrap)
+{
+	for (uint32_t before = 0; before < 12; before++) {
+		setup();
+		g.iss = (uint32_t)-1 - before;
+		open_out();
+		queue(ACK, 0, 0, "abcd", 4);
+		queue(ACK, 4, 0, "efg", 3);
+		flush();
+		later(1000);
+		SAW(ACK, 0, 7, 0);
+		/* old, overlapping, ahead */
+		sends(ACK, 0, 0, "abcd", 4);
+		SAW(ACK, 0, 7, 0);
+		sends(ACK, 10, 0, "z", 1);
+		SAW(ACK, 0, 7, 0);
+		sends(ACK, 5, 0, "fghi", 4);
+		SAW(ACK, 0, 9, 0);
+		HOST_GOT("abcdefghi");
+		sends(ACK | FIN, 9, 0, NULL, 0);
+		SAW(ACK, 0, 10, 0);
+		STATE(CLOSE_WAIT);
+		CHECK(host_eof());
+		teardown();
+	}
+}
+
+/* Beyond the window nothing is taken, up to its edge all */
+TEST(window_is_kept)
+{
+	uint32_t wnd;
+
+	setup();
+	open_out();
+	wnd = conn()->rcv_adv - conn()->rcv_nxt;
+	CHECK(wnd > 10000 && wnd <= 65535);
+	sends(ACK, (int32_t)wnd, 0, "x", 1);
+	SAW(ACK, 0, 0, 0);
+	queue(ACK, 0, 0, pattern(0), wnd - 1);
+	queue(ACK, (int32_t)wnd - 1, 0, "yz", 2);
+	flush();
+	SAW(ACK, 0, (int32_t)wnd, 0);
+	teardown();
+}
+
+/* A pure ACK at the window's right edge still counts: all that fits was sent */
+TEST(ack_at_the_right_edge)
+{
+	uint32_t wnd;
+
+	setup();
+	open_out();
+	host_sends("hello", 5);
+	SAW(ACK, 0, 0, 5);
+	wnd = conn()->rcv_adv - conn()->rcv_nxt;
+	sends(ACK, (int32_t)wnd, 5, NULL, 0);
+	QUIET();
+	CHECK_EQ(conn()->snd_una, conn()->snd_max);
+	teardown();
+}
+
+TEST(zero_length_out_of_window)
+{
+	setup();
+	open_out();
+	sends(ACK, -2, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(ACK, 100000, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(ACK, -100000, 0, "old", 3);
+	SAW(ACK, 0, 0, 0);
+	QUIET();
+	STATE(ESTABLISHED);
+	teardown();
+}
+
+TEST(keepalive_of_the_guest)
+{
+	socklen_t len = sizeof(int);
+	int on = 1;
+
+	setup();
+	open_out();
+	CHECK(!getsockopt(conn()->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
+			  &len));
+	CHECK_EQ(on, 0);
+	sends(ACK, -1, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	CHECK(!getsockopt(conn()->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
+			  &len));
+	CHECK_EQ(on, 1);
+	/* with a byte of garbage, RFC 1122 4.2.3.6 */
+	sends(ACK, -1, 0, "g", 1);
+	SAW(ACK, 0, 0, 0);
+	QUIET();
+	HOST_GOT_NOTHING();
+	teardown();
+}
+
+TEST(ack_of_what_was_never_sent)
+{
+	setup();
+	open_out();
+	host_sends("hello", 5);
+	SAW(ACK, 0, 0, 5);
+	sends(ACK, 0, 6, "x", 1);
+	SAW(ACK, 5, 0, 0);
+	sends(ACK, 0, 0x40000000, NULL, 0);
+	SAW(ACK, 5, 0, 0);
+	CHECK_EQ(conn()->snd_max - conn()->snd_una, 5);
+	/* too old: before any window that the guest can have had */
+	sends(ACK, 0, -70000, "x", 1);
+	SAW(ACK, 5, 0, 0);
+	HOST_GOT_NOTHING();
+	/* old, but possible: text counts */
+	sends(ACK, 0, -10, "x", 1);
+	HOST_GOT("x");
+	teardown();
+}
+
+TEST(no_ack_no_text)
+{
+	setup();
+	open_out();
+	sends(0, 0, 0, "x", 1);
+	sends(FIN, 0, 0, NULL, 0);
+	sends(URG, 0, 0, "x", 1);
+	QUIET();
+	HOST_GOT_NOTHING();
+	STATE(ESTABLISHED);
+	teardown();
+}
+
+/* RST closes at RCV.NXT only (RFC 5961 3.2) */
+TEST(reset_of_the_guest)
+{
+	setup();
+	open_out();
+	sends(RST, 1, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(RST, 1000, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(RST, -1, 0, NULL, 0);
+	sends(RST, 100000, 0, NULL, 0);
+	QUIET();
+	STATE(ESTABLISHED);
+	sends(RST, 0, 0, NULL, 0);
+	QUIET();
+	CHECK(gone());
+	CHECK_EQ(host_error(), ECONNRESET);
+	teardown();
+}
+
+/* What came before it in the run is delivered, what comes behind is unknown */
+TEST(reset_within_a_run)
+{
+	setup();
+	open_out();
+	queue(ACK, 0, 0, "last", 4);
+	queue(RST, 4, 0, NULL, 0);
+	queue(ACK, 4, 0, "more", 4);
+	queue(RST, 4, 0, NULL, 0);
+	flush();
+	CHECK(gone());
+	SAW(RST, 0, 0, 0);
+	QUIET();
+	teardown();
+}
+
+/* SYN in a synchronized state (RFC 5961 4.2) */
+TEST(syn_in_a_connection)
+{
+	setup();
+	open_out();
+	sends(SYN, 0, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(SYN, 500, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(SYN, -1, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(SYN | ACK, -1, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(SYN, 1000000, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	QUIET();
+	STATE(ESTABLISHED);
+	teardown();
+}
+
+TEST(guest_closes_first)
+{
+	setup();
+	open_out();
+	sends(ACK | FIN, 0, 0, "bye", 3);
+	SAW(ACK, 0, 4, 0);
+	STATE(CLOSE_WAIT);
+	HOST_GOT("bye");
+	CHECK(host_eof());
+	/* again: acknowledged again, and nothing more */
+	sends(ACK | FIN, 0, 0, "bye", 3);
+	SAW(ACK, 0, 4, 0);
+	sends(ACK | FIN, 3, 0, NULL, 0);
+	SAW(ACK, 0, 4, 0);
+	/* the other direction still works */
+	host_sends("more", 4);
+	SAW(ACK, 0, 4, 4);
+	sends(ACK, 4, 4, NULL, 0);
+	shutdown(g.fd, SHUT_WR);
+	turns();
+	SAW(ACK | FIN, 4, 4, 0);
+	STATE(LAST_ACK);
+	sends(ACK, 4, 5, NULL, 0);
+	QUIET();
+	CHECK(gone());
+	teardown();
+}
+
+TEST(host_closes_first)
+{
+	setup();
+	open_out();
+	host_sends("bye", 3);
+	SAW(ACK, 0, 0, 3);
+	shutdown(g.fd, SHUT_WR);
+	turns();
+	SAW(ACK | FIN, 3, 0, 0);
+	STATE(FIN_WAIT_1);
+	sends(ACK, 0, 3, NULL, 0);
+	STATE(FIN_WAIT_1);
+	sends(ACK, 0, 4, NULL, 0);
+	STATE(FIN_WAIT_2);
+	sends(ACK, 0, 4, "more", 4);
+	HOST_GOT("more");
+	later(1000);
+	SAW(ACK, 4, 4, 0);
+	sends(ACK | FIN, 4, 4, NULL, 0);
+	SAW(ACK, 4, 5, 0);
+	STATE(TIME_WAIT);
+	CHECK(host_eof());
+	/* a FIN repeated starts the wait over */
+	later(1500 * USEC_PER_MSEC);
+	sends(ACK | FIN, 4, 4, NULL, 0);
+	SAW(ACK, 4, 5, 0);
+	later(1500 * USEC_PER_MSEC);
+	STATE(TIME_WAIT);
+	later(USEC_PER_SEC);
+	CHECK(gone());
+	QUIET();
+	teardown();
+}
+
+/* Both at once: FIN_WAIT_1, CLOSING, TIME_WAIT */
+TEST(simultaneous_close)
+{
+	setup();
+	open_out();
+	shutdown(g.fd, SHUT_WR);
+	turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	sends(ACK | FIN, 0, 0, NULL, 0);
+	STATE(CLOSING);
+	SAW(ACK, 1, 1, 0);
+	sends(ACK, 1, 1, NULL, 0);
+	STATE(TIME_WAIT);
+	CHECK(conn()->watch.fd < 0);
+	QUIET();
+	later(3 * USEC_PER_SEC);
+	CHECK(gone());
+	teardown();
+}
+
+/* FIN acknowledged by the segment that has one itself */
+TEST(fin_with_the_ack_of_ours)
+{
+	setup();
+	open_out();
+	shutdown(g.fd, SHUT_WR);
+	turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	sends(ACK | FIN, 0, 1, "bye", 3);
+	STATE(TIME_WAIT);
+	SAW(ACK, 1, 4, 0);
+	HOST_GOT("bye");
+	teardown();
+}
+
+/* A FIN ahead of what is missing waits */
+TEST(fin_out_of_order)
+{
+	setup();
+	open_out();
+	sends(ACK | FIN, 3, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	sends(ACK | FIN, 1, 0, "bc", 2);
+	SAW(ACK, 0, 0, 0);
+	STATE(ESTABLISHED);
+	queue(ACK, 0, 0, "a", 1);
+	queue(ACK | FIN, 1, 0, "bc", 2);
+	flush();
+	SAW(ACK, 0, 4, 0);
+	STATE(CLOSE_WAIT);
+	HOST_GOT("abc");
+	teardown();
+}
+
+TEST(data_behind_a_fin)
+{
+	setup();
+	open_out();
+	queue(ACK | FIN, 0, 0, "a", 1);
+	queue(ACK, 2, 0, "b", 1);
+	queue(ACK | FIN, 2, 0, NULL, 0);
+	flush();
+	next();
+	CHECK_EQ(s.ack, 2);
+	STATE(CLOSE_WAIT);
+	HOST_GOT("a");
+	CHECK(host_eof());
+	teardown();
+}
+
+/* A new SYN beyond what TIME-WAIT has seen opens a connection */
+TEST(reopen_in_time_wait)
+{
+	setup();
+	open_out();
+	shutdown(g.fd, SHUT_WR);
+	turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	sends(ACK | FIN, 0, 1, NULL, 0);
+	STATE(TIME_WAIT);
+	forget();
+	close(g.fd);
+	/* not from before */
+	sends(SYN, -100, 0, NULL, 0);
+	SAW(ACK, 1, 1, 0);
+	STATE(TIME_WAIT);
+	g.iss += 100000;
+	open_out();
+	sends(ACK, 0, 0, "again", 5);
+	HOST_GOT("again");
+	teardown();
+}
+
+/* Junk that is answered is answered so many times a second only */
+TEST(storm_of_junk)
+{
+	unsigned n = 0;
+
+	setup();
+	open_out();
+	for (int i = 0; i < 5000; i++) {
+		sends(ACK, 0, 1000000, NULL, 0);
+		n += waiting();
+		forget();
+	}
+	CHECK(n > 0 && n <= 5000);
+	STATE(ESTABLISHED);
+	sends(ACK, 0, 0, "x", 1);
+	HOST_GOT("x");
+	teardown();
+}
+
+/* The urgent byte is the one before the pointer (tcp(7), RFC 6093) */
+TEST(urgent_data)
+{
+	int mark = 0;
+
+	setup();
+	open_out();
+	g.urgent = 3;
+	sends(ACK | URG, 0, 0, "abcdef", 6);
+	g.urgent = 0;
+	CHECK_EQ(recv(g.fd, text, 1, MSG_OOB), 1);
+	CHECK_EQ(text[0], 'c');
+	HOST_GOT("ab");
+	HOST_GOT("def");
+	(void)mark;
+	teardown();
+}
+
+/* ... also when it lies beyond this segment, and when there is none */
+TEST(urgent_pointer_elsewhere)
+{
+	setup();
+	open_out();
+	g.urgent = 100;
+	sends(ACK | URG, 0, 0, "abc", 3);
+	g.urgent = 0;
+	sends(ACK | URG, 3, 0, "def", 3);
+	CHECK(recv(g.fd, text, 1, MSG_OOB) < 0);
+	HOST_GOT("abcdef");
+	teardown();
+}
+
+/* An urgent byte that was had already marks nothing else */
+TEST(urgent_again)
+{
+	setup();
+	open_out();
+	queue(ACK, 0, 0, "abc", 3);
+	g.urgent = 2;
+	queue(ACK | URG, 0, 0, "abcdef", 6);
+	g.urgent = 0;
+	flush();
+	CHECK(recv(g.fd, text, 1, MSG_OOB) < 0);
+	HOST_GOT("abcdef");
+	teardown();
+}
+
+/* The host's RST comes while the guest still sends, our FIN being out */
+TEST(reset_after_our_fin)
+{
+	setup();
+	open_out();
+	close(g.fd);
+	g.fd = -1;
+	turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	sends(ACK, 0, 1, NULL, 0);
+	STATE(FIN_WAIT_2);
+	sends(ACK, 0, 1, "anybody there?", 14);
+	turns();
+	sends(ACK, 14, 1, "hello?", 6);
+	turns();
+	later(USEC_PER_SEC);
+	while (waiting() && !(next()->flags & RST))
+		;
+	CHECK(s.flags & RST);
+	CHECK(gone());
+	teardown();
+}
+
+/* Three duplicates, then all acknowledged, in one batch: nothing is resent */
+TEST(duplicates_and_all_in_one_run)
+{
+	setup();
+	open_out();
+	host_sends(pattern(0), 3000);
+	forget();
+	for (int i = 0; i < 3; i++)
+		queue(ACK, 0, 0, NULL, 0);
+	queue(ACK, 0, 3000, NULL, 0);
+	flush();
+	QUIET();
+	STATE(ESTABLISHED);
+	host_sends("more", 4);
+	SAW(ACK, 3000, 0, 4);
+	teardown();
+}
+
+/* ... the same with our FIN: it is acknowledged once */
+TEST(duplicates_and_our_fin_in_one_run)
+{
+	setup();
+	open_out();
+	host_sends(pattern(0), 3000);
+	shutdown(g.fd, SHUT_WR);
+	turns();
+	forget();
+	for (int i = 0; i < 3; i++)
+		queue(ACK, 0, 0, NULL, 0);
+	queue(ACK, 0, 3001, NULL, 0);
+	flush();
+	QUIET();
+	STATE(FIN_WAIT_2);
+	sends(ACK, 0, 3002, NULL, 0);
+	STATE(FIN_WAIT_2);
+	teardown();
+}
+
+int main(int argc, char **argv)
+{
+	return host_enter() ? unit_main(argc, argv) : 1;
+}
