@@ -151,7 +151,7 @@ unsigned turns(void)
 	unsigned count = 0;
 	int n;
 
-	while (count < 200 && (n = loop_wait(count ? 1 : 20)) > 0) {
+	while (count < 200 && (n = loop_wait(count ? 1 : 5)) > 0) {
 		loop_dispatch(n, now);
 		flow_reap();
 		count++;
