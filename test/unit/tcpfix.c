@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: GPL-2.0-or-tf_later
 /*
  * tcpfix: a guest that chooses every segment, and a host, see tcpfix.h
  */
@@ -25,8 +25,8 @@
 #define QUEUE_MAX	512
 #define FOREVER		100000000
 
-struct conf conf;
-usec_t now = 1000 * USEC_PER_SEC;
+struct conf tf_conf;
+usec_t tf_now = 1000 * USEC_PER_SEC;
 struct guest g;
 struct seg s;
 
@@ -37,7 +37,7 @@ static unsigned seen;
 static unsigned fds;
 static uint16_t forwarded = 20000;
 
-struct addr addr(const char *text)
+struct addr tf_addr(const char *text)
 {
 	struct addr a;
 
@@ -68,7 +68,7 @@ static void guest_reset(void)
 {
 	static uint16_t port = 30000;
 
-	g = (struct guest){ .src = addr("192.0.2.2"), .dst = addr("192.0.2.1"),
+	g = (struct guest){ .src = tf_addr("192.0.2.2"), .dst = tf_addr("192.0.2.1"),
 			    .sport = port++, .iss = 1000, .window = 65535,
 			    .mss = 1460, .ws = -1, .fd = -1, .listener = -1 };
 }
@@ -82,29 +82,29 @@ static void setup_once(void)
 		return;
 	done = true;
 	CHECK_EQ(loop_init(), 0);
-	CHECK(timer_init(now) >= 0);
+	CHECK(timer_init(tf_now) >= 0);
 }
 
 static void setup_conf(void)
 {
-	if (!conf.keepalive_sec)
-		conf.keepalive_sec = FOREVER;
-	if (!conf.inactivity_sec)
-		conf.inactivity_sec = FOREVER;
+	if (!tf_conf.keepalive_sec)
+		tf_conf.keepalive_sec = FOREVER;
+	if (!tf_conf.inactivity_sec)
+		tf_conf.inactivity_sec = FOREVER;
 	for (unsigned i = 0; i < CONF_FAMILIES; i++)
-		conf.family[i].on = true;
-	conf.family[CONF_V4].addr = addr("192.0.2.2");
-	conf.family[CONF_V4].map_host_loopback = addr("192.0.2.1");
-	conf.family[CONF_V6].addr = addr("2001:db8::2");
-	conf.family[CONF_V6].map_host_loopback = addr("fe80::1");
-	conf.tcp_ports.given = true;
-	conf.tcp_ports.count = 1;
-	conf.tcp_ports.rule[0] = (struct port_rule){
+		tf_conf.family[i].on = true;
+	tf_conf.family[CONF_V4].addr = tf_addr("192.0.2.2");
+	tf_conf.family[CONF_V4].map_host_loopback = tf_addr("192.0.2.1");
+	tf_conf.family[CONF_V6].addr = tf_addr("2001:db8::2");
+	tf_conf.family[CONF_V6].map_host_loopback = tf_addr("fe80::1");
+	tf_conf.tcp_ports.given = true;
+	tf_conf.tcp_ports.count = 1;
+	tf_conf.tcp_ports.rule[0] = (struct port_rule){
 		.first = ++forwarded, .last = forwarded, .to = 80,
 	};
 }
 
-void setup_mtu(unsigned mtu)
+void tf_setup_mtu(unsigned mtu)
 {
 	const uint8_t mac[6] = { 0x52, 0x54, 0, 1, 2, 3 };
 
@@ -113,26 +113,26 @@ void setup_mtu(unsigned mtu)
 	flow_init();
 	memlink_init(&events);
 	guest_init(&(struct guest_conf){ .our_mac = { 0x9a, 0x55 },
-					 .addr4 = conf.family[CONF_V4].addr,
-					 .addr6 = conf.family[CONF_V6].addr });
+					 .addr4 = tf_conf.family[CONF_V4].addr,
+					 .addr6 = tf_conf.family[CONF_V6].addr });
 	guest_learn_mac(mac);
 	frame_out_init(mtu);
-	fwd_init(&conf);
-	CHECK_EQ(tcp_init(&conf, now), 0);
+	fwd_init(&tf_conf);
+	CHECK_EQ(tcp_init(&tf_conf, tf_now), 0);
 	seen = queued_count = 0;
 	fds = fd_count();
 	guest_reset();
 }
 
-void setup(void)
+void tf_setup(void)
 {
-	setup_mtu(1500);
+	tf_setup_mtu(1500);
 }
 
 /* All flows end, and leave nothing behind */
-void teardown(void)
+void tf_teardown(void)
 {
-	flow_guest_left(now);
+	flow_guest_left(tf_now);
 	flow_reap();
 	CHECK_EQ(flow_count(), 0);
 	CHECK(!tcp_conn_unblock());
@@ -142,17 +142,17 @@ void teardown(void)
 		close(g.listener);
 	CHECK_EQ(fd_count(), fds);
 	memlink_clear();
-	memset(&conf, 0, sizeof(conf));
+	memset(&tf_conf, 0, sizeof(tf_conf));
 }
 
 /* Turns of the loop until nothing happens; returns how many had an event */
-unsigned turns(void)
+unsigned tf_turns(void)
 {
 	unsigned count = 0;
 	int n;
 
 	while (count < 200 && (n = loop_wait(count ? 1 : 5)) > 0) {
-		loop_dispatch(n, now);
+		loop_dispatch(n, tf_now);
 		flow_reap();
 		count++;
 	}
@@ -160,25 +160,25 @@ unsigned turns(void)
 }
 
 /* Time passes: what is due meanwhile happens at its time, as far as it can */
-void later(usec_t usec)
+void tf_later(usec_t usec)
 {
 	/* and a little more: timers may be a tick late */
-	usec_t end = now + usec + 256;
+	usec_t end = tf_now + usec + 256;
 
 	while (timer_next() <= end) {
 		usec_t at = timer_next();
 
-		if (at > now)
-			now = at;
+		if (at > tf_now)
+			tf_now = at;
 		else
-			now += 128;
-		if (now > end)
+			tf_now += 128;
+		if (tf_now > end)
 			break;
-		timer_run(now);
+		timer_run(tf_now);
 		flow_reap();
 	}
-	now = end;
-	timer_run(now);
+	tf_now = end;
+	timer_run(tf_now);
 	flow_reap();
 }
 
@@ -227,7 +227,7 @@ void queue(uint8_t flags, int32_t seq, int32_t ack, const void *data,
 void flush(void)
 {
 	if (queued_count)
-		tcp_input(queued, now);
+		tcp_input(queued, tf_now);
 	queued_count = 0;
 	flow_reap();
 }
@@ -309,7 +309,7 @@ struct tcp_conn *conn(void)
 	struct flow_cursor c = { 0 };
 
 	found = NULL;
-	flow_sweep(&c, FLOW_TCP, FLOW_MAX, note, now);
+	flow_sweep(&c, FLOW_TCP, FLOW_MAX, note, tf_now);
 	return found;
 }
 
@@ -319,9 +319,9 @@ bool gone(void)
 }
 
 /* The host's peer listens, the guest will speak to it */
-int host_listen(const char *at)
+int peer_listen(const char *at)
 {
-	struct endpoint e = { .addr = addr(at) };
+	struct endpoint e = { .addr = tf_addr(at) };
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd = socket(sa.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -332,14 +332,14 @@ int host_listen(const char *at)
 	e = addr_from_sockaddr(&sa);
 	g.dport = e.port;
 	if (!addr_is_v4(&e.addr)) {
-		g.src = addr("2001:db8::2");
-		g.dst = addr("fe80::1");
+		g.src = tf_addr("2001:db8::2");
+		g.dst = tf_addr("fe80::1");
 	}
 	g.listener = fd;
 	return fd;
 }
 
-int host_accept(void)
+int peer_accept(void)
 {
 	struct pollfd p = { .fd = g.listener, .events = POLLIN };
 
@@ -349,9 +349,9 @@ int host_accept(void)
 }
 
 /* A client of the host's connects to the forwarded port */
-int host_connect(void)
+int peer_connect(void)
 {
-	struct endpoint e = { .addr = addr("127.0.0.1"), .port = forwarded };
+	struct endpoint e = { .addr = tf_addr("127.0.0.1"), .port = forwarded };
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 
@@ -376,14 +376,14 @@ static void set_irs(struct tcp_conn *c)
 void open_out(void)
 {
 	if (g.listener < 0)
-		host_listen("127.0.0.1");
+		peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
 	set_irs(conn());
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
-	CHECK(host_accept() >= 0);
+	CHECK(peer_accept() >= 0);
 	sends(ACK, 0, 0, NULL, 0);
-	turns();
+	tf_turns();
 	STATE(ESTABLISHED);
 	/* the window may have been told */
 	forget();
@@ -392,27 +392,27 @@ void open_out(void)
 /* A client of the host's opens one: ESTABLISHED, all is quiet */
 void open_in(void)
 {
-	host_connect();
-	turns();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	sends(SYN | ACK, -1, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
-	turns();
+	tf_turns();
 	STATE(ESTABLISHED);
 	/* the window may have been told */
 	forget();
 }
 
 /* The peer sends, and the daemon hears of it */
-ssize_t host_sends(const void *data, size_t len)
+ssize_t peer_sends(const void *data, size_t len)
 {
 	ssize_t n = send(g.fd, data, len, MSG_NOSIGNAL);
 
-	turns();
+	tf_turns();
 	return n;
 }
 
-ssize_t host_reads(void *data, size_t len)
+ssize_t peer_reads(void *data, size_t len)
 {
 	struct pollfd p = { .fd = g.fd, .events = POLLIN };
 
@@ -420,15 +420,15 @@ ssize_t host_reads(void *data, size_t len)
 	return recv(g.fd, data, len, MSG_DONTWAIT);
 }
 
-bool host_eof(void)
+bool peer_eof(void)
 {
 	char byte;
 
-	return !host_reads(&byte, 1);
+	return !peer_reads(&byte, 1);
 }
 
 /* How the peer's connection failed, 0: not */
-int host_error(void)
+int peer_error(void)
 {
 	struct pollfd p = { .fd = g.fd, .events = 0 };
 	socklen_t len = sizeof(int);
@@ -439,14 +439,14 @@ int host_error(void)
 	return error;
 }
 
-void host_resets(void)
+void peer_resets(void)
 {
 	static const struct linger l = { .l_onoff = 1 };
 
 	setsockopt(g.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
 	close(g.fd);
 	g.fd = -1;
-	turns();
+	tf_turns();
 }
 
 /* Bytes of a stream, told apart by where they stand */
@@ -462,7 +462,7 @@ const uint8_t *pattern(size_t off)
 }
 
 /* Reads up to max bytes of the pattern; returns how many were right */
-size_t host_drains(size_t max)
+size_t peer_drains(size_t max)
 {
 	static uint8_t buf[65536];
 	static size_t off;
@@ -472,7 +472,7 @@ size_t host_drains(size_t max)
 	if (!max)
 		off = 0;
 	while (sum < max &&
-	       (n = host_reads(buf, max - sum < sizeof(buf) ? max - sum :
+	       (n = peer_reads(buf, max - sum < sizeof(buf) ? max - sum :
 			       sizeof(buf))) > 0) {
 		if (memcmp(buf, pattern(off), (size_t)n))
 			return 0;
@@ -482,7 +482,7 @@ size_t host_drains(size_t max)
 	return sum;
 }
 
-bool host_enter(void)
+bool tf_enter(void)
 {
 	/* what was said before an assertion fails is not lost */
 	setvbuf(stdout, NULL, _IOLBF, 0);

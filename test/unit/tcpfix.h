@@ -4,9 +4,9 @@
  *
  * The host is a network namespace of the test's own. The guest, behind a link
  * in memory, is 192.0.2.2 and 2001:db8::2; 192.0.2.1 and fe80::1 are its names
- * for the host's loopback. The clock is the variable now, and stands still but
- * for later(). There is one connection at a time, in g; sequence numbers are
- * relative: 0 is the first byte of data of either side, so SYN stands at -1.
+ * for the host's loopback. The clock is the variable tf_now, and stands still
+ * but for tf_later(). There is one connection at a time, in g; sequence numbers
+ * are relative: 0 is the first byte of data of either side, SYN stands at -1.
  */
 #ifndef TCPFIX_H
 #define TCPFIX_H
@@ -27,7 +27,7 @@
 #define ACK	TCP_FLAG_ACK
 #define URG	TCP_FLAG_URG
 /** No segment came */
-#define NOTHING	0xff
+#define NOTHING	0x80
 
 #define SEG_MAX	(64 * 1024)
 
@@ -87,18 +87,18 @@ struct seg {
 	uint8_t data[SEG_MAX];
 };
 
-extern struct conf conf;
-extern usec_t now;
+extern struct conf tf_conf;
+extern usec_t tf_now;
 extern struct guest g;
 /* The segment last looked at */
 extern struct seg s;
 
-struct addr addr(const char *text);
-void setup(void);
-void setup_mtu(unsigned mtu);
-void teardown(void);
-unsigned turns(void);
-void later(usec_t usec);
+struct addr tf_addr(const char *text);
+void tf_setup(void);
+void tf_setup_mtu(unsigned mtu);
+void tf_teardown(void);
+unsigned tf_turns(void);
+void tf_later(usec_t usec);
 
 /* The guest sends: one segment, or some that come in one batch */
 void queue(uint8_t flags, int32_t seq, int32_t ack, const void *data,
@@ -113,21 +113,21 @@ unsigned waiting(void);
 void forget(void);
 
 /* Connections */
-int host_listen(const char *at);
-int host_accept(void);
-int host_connect(void);
+int peer_listen(const char *at);
+int peer_accept(void);
+int peer_connect(void);
 void open_out(void);
 void open_in(void);
 struct tcp_conn *conn(void);
 bool gone(void);
 
 /* The host's peer */
-ssize_t host_sends(const void *data, size_t len);
-ssize_t host_reads(void *data, size_t len);
-bool host_eof(void);
-int host_error(void);
-void host_resets(void);
-size_t host_drains(size_t max);
+ssize_t peer_sends(const void *data, size_t len);
+ssize_t peer_reads(void *data, size_t len);
+bool peer_eof(void);
+int peer_error(void);
+void peer_resets(void);
+size_t peer_drains(size_t max);
 const uint8_t *pattern(size_t off);
 
 /** The next segment has these flags, relative sequence numbers and length */
@@ -150,6 +150,6 @@ const uint8_t *pattern(size_t off);
 			CHECK_EQ(conn()->state, TCPS_##st);		\
 	} while (0)
 
-bool host_enter(void);
+bool tf_enter(void);
 
 #endif /* TCPFIX_H */

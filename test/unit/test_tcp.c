@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: GPL-2.0-or-tf_later
 /*
  * test_tcp: segments of no connection, the two sweeps, a guest that leaves
  */
@@ -18,7 +18,7 @@ static char text[100000];
 /* RFC 9293 3.5.2, group 1 */
 TEST(no_such_connection)
 {
-	setup();
+	tf_setup();
 	g.dport = 9;
 	sends(ACK, 10, 20, "abc", 3);
 	SAW(RST, 20, 0, 0);
@@ -38,14 +38,14 @@ TEST(no_such_connection)
 	sends(RST | SYN, 10, 5, NULL, 0);
 	QUIET();
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 }
 
 static void sweeps(unsigned keepalive, unsigned inactivity)
 {
-	conf.keepalive_sec = keepalive;
-	conf.inactivity_sec = inactivity;
-	setup();
+	tf_conf.keepalive_sec = keepalive;
+	tf_conf.inactivity_sec = inactivity;
+	tf_setup();
 }
 
 /* How long until a frame comes, in ms */
@@ -54,7 +54,7 @@ static unsigned wait_frame(unsigned ms)
 	unsigned waited = 0;
 
 	for (; !waiting() && waited < ms; waited += 10)
-		later(10 * USEC_PER_MSEC - 256);
+		tf_later(10 * USEC_PER_MSEC - 256);
 	return waited;
 }
 
@@ -66,14 +66,14 @@ TEST(keepalive_when)
 
 		sweeps(1, 0);
 		open_out();
-		later(off * USEC_PER_MSEC);
+		tf_later(off * USEC_PER_MSEC);
 		sends(ACK, 0, 0, NULL, 0);
 		forget();
 		waited = wait_frame(3000);
 		CHECK(waited >= 990 && waited <= 2010);
 		SAW(ACK, -1, 0, 0);
 		QUIET();
-		teardown();
+		tf_teardown();
 	}
 }
 
@@ -89,9 +89,9 @@ TEST(keepalive_answered)
 		QUIET();
 	}
 	CHECK_EQ(conn()->dupacks, 0);
-	host_sends(pattern(0), 100);
+	peer_sends(pattern(0), 100);
 	SAW(ACK, 0, 0, 100);
-	teardown();
+	tf_teardown();
 }
 
 /* Data right behind the probe: the reply is no duplicate ACK */
@@ -101,7 +101,7 @@ TEST(keepalive_and_data)
 	open_out();
 	wait_frame(3000);
 	SAW(ACK, -1, 0, 0);
-	host_sends(pattern(0), 3000);
+	peer_sends(pattern(0), 3000);
 	forget();
 	sends(ACK, 0, 0, NULL, 0);
 	CHECK_EQ(conn()->dupacks, 0);
@@ -111,7 +111,7 @@ TEST(keepalive_and_data)
 	QUIET();
 	sends(ACK, 0, 0, NULL, 0);
 	SAW(ACK, 0, 0, 1460);
-	teardown();
+	tf_teardown();
 }
 
 /* The guest has forgotten */
@@ -123,9 +123,9 @@ TEST(keepalive_is_reset)
 	SAW(ACK, -1, 0, 0);
 	sends(RST, 0, 0, NULL, 0);
 	CHECK(gone());
-	CHECK_EQ(host_error(), ECONNRESET);
+	CHECK_EQ(peer_error(), ECONNRESET);
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 /* A paused guest keeps its connections */
@@ -139,8 +139,8 @@ TEST(keepalive_unanswered)
 	}
 	STATE(ESTABLISHED);
 	sends(ACK, 0, 0, "back", 4);
-	CHECK_EQ(host_reads(text, sizeof(text)), 4);
-	teardown();
+	CHECK_EQ(peer_reads(text, sizeof(text)), 4);
+	tf_teardown();
 }
 
 /* Any segment of the guest's is a sign of life, the host's are none */
@@ -149,18 +149,18 @@ TEST(keepalive_and_activity)
 	sweeps(1, 0);
 	open_out();
 	for (int i = 0; i < 20; i++) {
-		later(500 * USEC_PER_MSEC);
+		tf_later(500 * USEC_PER_MSEC);
 		sends(ACK, i, 0, "x", 1);
-		later(1000);
+		tf_later(1000);
 		while (waiting())
 			CHECK_EQ(next()->seq, 0);
 	}
-	host_sends("y", 1);
+	peer_sends("y", 1);
 	forget();
 	sends(ACK, 20, 1, NULL, 0);
 	CHECK(wait_frame(3000) <= 2010);
 	SAW(ACK, 0, 20, 0);
-	teardown();
+	tf_teardown();
 }
 
 /* Data in flight is a probe of its own */
@@ -168,15 +168,15 @@ TEST(keepalive_not_in_flight)
 {
 	sweeps(1, 0);
 	open_out();
-	host_sends("data", 4);
+	peer_sends("data", 4);
 	forget();
 	for (int i = 0; i < 20; i++) {
-		later(USEC_PER_SEC);
+		tf_later(USEC_PER_SEC);
 		while (waiting()) {
 			SAW(ACK, 0, 0, 4);
 		}
 	}
-	teardown();
+	tf_teardown();
 }
 
 /* Half-closed either way, yes; not before the handshake, nor in TIME-WAIT */
@@ -185,7 +185,7 @@ TEST(keepalive_by_state)
 	sweeps(1, 0);
 	open_out();
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	sends(ACK, 0, 1, NULL, 0);
 	forget();
 	STATE(FIN_WAIT_2);
@@ -196,7 +196,7 @@ TEST(keepalive_by_state)
 	STATE(TIME_WAIT);
 	wait_frame(1900);
 	QUIET();
-	teardown();
+	tf_teardown();
 
 	sweeps(1, 0);
 	open_out();
@@ -205,27 +205,27 @@ TEST(keepalive_by_state)
 	STATE(CLOSE_WAIT);
 	CHECK(wait_frame(3000) <= 2010);
 	SAW(ACK, -1, 1, 0);
-	teardown();
+	tf_teardown();
 
 	sweeps(1, 0);
-	host_connect();
-	turns();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	for (int i = 0; i < 50; i++) {
-		later(100 * USEC_PER_MSEC);
+		tf_later(100 * USEC_PER_MSEC);
 		while (waiting())
 			SAW(SYN, -1, 0, 0);
 	}
-	teardown();
+	tf_teardown();
 }
 
 TEST(keepalive_never)
 {
 	sweeps(100000, 0);
 	open_out();
-	later(1000 * USEC_PER_SEC);
+	tf_later(1000 * USEC_PER_SEC);
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 /* The link is full just then: the probe goes as soon as there is room */
@@ -234,18 +234,18 @@ TEST(keepalive_and_a_full_link)
 	sweeps(1, 0);
 	open_out();
 	memlink_set_room(0);
-	later(2100 * USEC_PER_MSEC);
+	tf_later(2100 * USEC_PER_MSEC);
 	memlink_set_room(MEMLINK_FRAMES);
-	tcp_link_writable(now);
+	tcp_link_writable(tf_now);
 	SAW(ACK, -1, 0, 0);
-	teardown();
+	tf_teardown();
 }
 
 /* Answers every probe until it is over, or two intervals and a bit are */
 static bool ends_idle(void)
 {
 	for (int i = 0; i < 22 && !gone(); i++) {
-		later(100 * USEC_PER_MSEC);
+		tf_later(100 * USEC_PER_MSEC);
 		while (waiting() && !(next()->flags & RST) && s.seq == -1)
 			sends(ACK, 1, 0, NULL, 0);
 	}
@@ -264,8 +264,8 @@ TEST(inactivity)
 	usleep(1100000);
 	CHECK(ends_idle());
 	CHECK_EQ(s.flags & RST, RST);
-	CHECK_EQ(host_error(), ECONNRESET);
-	teardown();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	tf_teardown();
 }
 
 /* Activity of either side counts */
@@ -275,16 +275,16 @@ TEST(inactivity_and_activity)
 	open_out();
 	usleep(1100000);
 	for (int i = 0; i < 10; i++) {
-		later(900 * USEC_PER_MSEC);
+		tf_later(900 * USEC_PER_MSEC);
 		sends(ACK, i, 0, "x", 1);
 	}
 	STATE(ESTABLISHED);
 	for (int i = 0; i < 10; i++) {
-		later(900 * USEC_PER_MSEC);
-		host_sends("y", 1);
+		tf_later(900 * USEC_PER_MSEC);
+		peer_sends("y", 1);
 	}
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 /* The remote keeps alive: that does not reach us, but the kernel knows */
@@ -297,13 +297,13 @@ TEST(inactivity_and_remote_keepalives)
 	CHECK(!setsockopt(g.fd, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof(one)));
 	CHECK(!setsockopt(g.fd, IPPROTO_TCP, TCP_KEEPINTVL, &one, sizeof(one)));
 	CHECK(!setsockopt(g.fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)));
-	later(USEC_PER_SEC + USEC_PER_MSEC);
+	tf_later(USEC_PER_SEC + USEC_PER_MSEC);
 	usleep(1300000);
-	later(USEC_PER_SEC);
+	tf_later(USEC_PER_SEC);
 	usleep(1300000);
-	later(USEC_PER_SEC);
+	tf_later(USEC_PER_SEC);
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 /* The guest has sent its FIN and left: the kernel delivers the rest */
@@ -311,8 +311,8 @@ TEST(guest_leaves_after_its_fin)
 {
 	size_t sum = 0, n;
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	CHECK(!setsockopt(g.listener, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 },
 			  sizeof(int)));
 	open_out();
@@ -321,82 +321,82 @@ TEST(guest_leaves_after_its_fin)
 	queue(ACK | FIN, 40000, 0, NULL, 0);
 	flush();
 	STATE(CLOSE_WAIT);
-	flow_guest_left(now);
+	flow_guest_left(tf_now);
 	flow_reap();
 	CHECK(gone());
-	host_drains(0);
-	while ((n = host_drains(10000)) > 0)
+	peer_drains(0);
+	while ((n = peer_drains(10000)) > 0)
 		sum += n;
 	CHECK_EQ(sum, 40000);
-	CHECK_EQ(host_error(), 0);
-	teardown();
+	CHECK_EQ(peer_error(), 0);
+	tf_teardown();
 }
 
 TEST(guest_leaves_before)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 0, 0, "some", 4);
-	flow_guest_left(now);
+	flow_guest_left(tf_now);
 	flow_reap();
 	CHECK(gone());
-	CHECK_EQ(host_error(), ECONNRESET);
-	teardown();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	tf_teardown();
 }
 
 /* In every state that there is */
 TEST(guest_leaves_whenever)
 {
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
-	flow_guest_left(now);
+	flow_guest_left(tf_now);
 	flow_reap();
 	CHECK(gone());
-	CHECK_EQ(host_error(), ECONNRESET);
-	teardown();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	tf_teardown();
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
 	STATE(CONNECTING);
-	flow_guest_left(now);
+	flow_guest_left(tf_now);
 	flow_reap();
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 
-	setup();
+	tf_setup();
 	open_out();
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	sends(ACK | FIN, 0, 1, NULL, 0);
 	STATE(TIME_WAIT);
-	flow_guest_left(now);
+	flow_guest_left(tf_now);
 	flow_reap();
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 }
 
 /* A connection that waits costs no turn of the loop */
 TEST(no_wakeups)
 {
-	setup();
+	tf_setup();
 	open_out();
 	g.window = 0;
 	sends(ACK, 0, 0, NULL, 0);
-	host_sends(pattern(0), 100000);
-	CHECK_EQ(turns(), 0);
+	peer_sends(pattern(0), 100000);
+	CHECK_EQ(tf_turns(), 0);
 	shutdown(g.fd, SHUT_WR);
-	CHECK(turns() <= 1);
-	CHECK_EQ(turns(), 0);
+	CHECK(tf_turns() <= 1);
+	CHECK_EQ(tf_turns(), 0);
 	g.window = 65535;
 	sends(ACK, 0, 0, NULL, 0);
-	CHECK_EQ(turns(), 0);
-	teardown();
+	CHECK_EQ(tf_turns(), 0);
+	tf_teardown();
 }
 
 int main(int argc, char **argv)
 {
-	return host_enter() ? unit_main(argc, argv) : 1;
+	return tf_enter() ? unit_main(argc, argv) : 1;
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: GPL-2.0-or-tf_later
 /*
  * test_tcp_conn: the table of states, the timer, the list of those that wait
  * for the link, the ways in which a host's socket ends
@@ -59,7 +59,7 @@ TEST(every_move)
 {
 	struct tcp_conn *c;
 
-	setup();
+	tf_setup();
 	c = new_conn();
 	for (int state = 0; state < TCPS_NUM; state++) {
 		for (int m = 0; m < TCPM_NUM; m++) {
@@ -73,14 +73,14 @@ TEST(every_move)
 		}
 	}
 	tcp_conn_end(c);
-	teardown();
+	tf_teardown();
 }
 
 TEST(synchronized_states)
 {
 	struct tcp_conn *c;
 
-	setup();
+	tf_setup();
 	c = new_conn();
 	for (int state = 0; state < TCPS_NUM; state++) {
 		c->state = (uint8_t)state;
@@ -90,7 +90,7 @@ TEST(synchronized_states)
 		CHECK(strlen(tcp_conn_state_name(c)) > 3);
 	}
 	tcp_conn_end(c);
-	teardown();
+	tf_teardown();
 }
 
 TEST(comparisons_wrap)
@@ -114,34 +114,34 @@ TEST(timer_is_the_earliest)
 {
 	struct tcp_conn *c;
 
-	setup();
+	tf_setup();
 	c = new_conn();
 	c->timer.fn = (timer_fn)NULL;
 	tcp_conn_arm(c);
 	CHECK(!timer_armed(&c->timer));
-	c->rtx_at = now + 5000;
+	c->rtx_at = tf_now + 5000;
 	tcp_conn_arm(c);
-	CHECK_EQ(c->timer.due, now + 5000);
-	c->ack_at = now + 400;
+	CHECK_EQ(c->timer.due, tf_now + 5000);
+	c->ack_at = tf_now + 400;
 	tcp_conn_arm(c);
-	CHECK_EQ(c->timer.due, now + 400);
+	CHECK_EQ(c->timer.due, tf_now + 400);
 	c->ack_at = 0;
 	tcp_conn_arm(c);
-	CHECK_EQ(c->timer.due, now + 400);
+	CHECK_EQ(c->timer.due, tf_now + 400);
 	c->more = true;
 	tcp_conn_arm(c);
-	CHECK(c->timer.due <= now);
+	CHECK(c->timer.due <= tf_now);
 	c->state = TCPS_TIME_WAIT;
 	tcp_conn_end(c);
 	CHECK(!timer_armed(&c->timer));
-	teardown();
+	tf_teardown();
 }
 
 TEST(waiting_for_the_link)
 {
 	struct tcp_conn *c[4];
 
-	setup();
+	tf_setup();
 	for (int i = 0; i < 4; i++) {
 		c[i] = new_conn();
 		c[i]->state = TCPS_TIME_WAIT;
@@ -162,7 +162,7 @@ TEST(waiting_for_the_link)
 	CHECK(!tcp_conn_unblock());
 	tcp_conn_end(c[1]);
 	tcp_conn_end(c[3]);
-	teardown();
+	tf_teardown();
 }
 
 /* close: unread data does not make it a reset */
@@ -170,7 +170,7 @@ TEST(close_drains_first)
 {
 	char byte;
 
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK | FIN, 0, 0, "all", 3);
 	CHECK_EQ(send(g.fd, pattern(0), 5000, 0), 5000);
@@ -178,24 +178,24 @@ TEST(close_drains_first)
 	CHECK_EQ(conn()->watch.fd, -1);
 	tcp_conn_end(conn());
 	flow_reap();
-	CHECK_EQ(host_reads(&byte, 1), 1);
-	CHECK_EQ(host_reads(&byte, 1), 1);
-	CHECK_EQ(host_reads(&byte, 1), 1);
-	CHECK_EQ(host_reads(&byte, 1), 0);
-	CHECK_EQ(host_error(), 0);
-	teardown();
+	CHECK_EQ(peer_reads(&byte, 1), 1);
+	CHECK_EQ(peer_reads(&byte, 1), 1);
+	CHECK_EQ(peer_reads(&byte, 1), 1);
+	CHECK_EQ(peer_reads(&byte, 1), 0);
+	CHECK_EQ(peer_error(), 0);
+	tf_teardown();
 }
 
 TEST(reset_is_a_reset)
 {
-	setup();
+	tf_setup();
 	open_out();
 	tcp_conn_host_reset(conn());
 	tcp_conn_end(conn());
 	flow_reap();
-	CHECK_EQ(host_error(), ECONNRESET);
+	CHECK_EQ(peer_error(), ECONNRESET);
 	/* and once more is nothing */
-	teardown();
+	tf_teardown();
 }
 
 /* The guest is gone: FIN seen, but not all has arrived: delivered */
@@ -204,8 +204,8 @@ TEST(leave_delivers_what_was_finished)
 	size_t sum = 0, taken;
 	int32_t seq = 0;
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	CHECK(!setsockopt(g.listener, SOL_SOCKET, SO_RCVBUF,
 			  &(int){ 4096 }, sizeof(int)));
 	open_out();
@@ -221,27 +221,27 @@ TEST(leave_delivers_what_was_finished)
 	tcp_conn_host_leave(conn());
 	tcp_conn_end(conn());
 	flow_reap();
-	host_drains(0);
-	while ((taken = host_drains(10000)) > 0)
+	peer_drains(0);
+	while ((taken = peer_drains(10000)) > 0)
 		sum += taken;
 	CHECK_EQ(sum, (size_t)seq);
-	CHECK_EQ(host_error(), 0);
-	teardown();
+	CHECK_EQ(peer_error(), 0);
+	tf_teardown();
 }
 
 TEST(leave_resets_what_was_not_finished)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 0, 0, "some", 4);
 	tcp_conn_host_leave(conn());
 	tcp_conn_end(conn());
 	flow_reap();
-	CHECK_EQ(host_error(), ECONNRESET);
-	teardown();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	tf_teardown();
 }
 
 int main(int argc, char **argv)
 {
-	return host_enter() ? unit_main(argc, argv) : 1;
+	return tf_enter() ? unit_main(argc, argv) : 1;
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: GPL-2.0-or-tf_later
 /*
  * test_tcp_in: segments from the guest, by the letter of RFC 9293 3.10.7 and
  * RFC 5961: each kind of segment in each place
@@ -19,78 +19,78 @@ static char text[65536];
 /* What the peer reads is this */
 #define HOST_GOT(what)							\
 	do {								\
-		ssize_t n_ = host_reads(text, sizeof(text));		\
+		ssize_t n_ = peer_reads(text, sizeof(text));		\
 									\
 		CHECK_EQ(n_, (ssize_t)strlen(what));			\
 		CHECK(!memcmp(text, what, strlen(what)));		\
 	} while (0)
 #define HOST_GOT_NOTHING()						\
-	CHECK(host_reads(text, sizeof(text)) < 0 && errno == EAGAIN)
+	CHECK(peer_reads(text, sizeof(text)) < 0 && errno == EAGAIN)
 
 TEST(data_in_order)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 0, 0, "hello", 5);
-	later(1000);
+	tf_later(1000);
 	SAW(ACK, 0, 5, 0);
 	QUIET();
 	HOST_GOT("hello");
 	sends(ACK, 5, 0, " world", 6);
-	later(1000);
+	tf_later(1000);
 	SAW(ACK, 0, 11, 0);
 	HOST_GOT(" world");
-	teardown();
+	tf_teardown();
 }
 
 /* One system call, one ACK for what came in a batch; not before it is due */
 TEST(run_is_acknowledged_once)
 {
-	setup();
+	tf_setup();
 	open_out();
 	for (int i = 0; i < 10; i++)
 		queue(ACK, i * 1000, 0, pattern((size_t)i * 1000), 1000);
 	flush();
 	SAW(ACK, 0, 10000, 0);
 	QUIET();
-	host_drains(0);
-	CHECK_EQ(host_drains(20000), 10000);
-	teardown();
+	peer_drains(0);
+	CHECK_EQ(peer_drains(20000), 10000);
+	tf_teardown();
 }
 
 TEST(ack_is_delayed)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 0, 0, "x", 1);
 	QUIET();
-	later(100);
+	tf_later(100);
 	QUIET();
-	later(500);
+	tf_later(500);
 	SAW(ACK, 0, 1, 0);
-	later(USEC_PER_SEC);
+	tf_later(USEC_PER_SEC);
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 /* The answer takes the acknowledgement along */
 TEST(ack_rides_on_data)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 0, 0, "ping", 4);
-	host_sends("pong", 4);
+	peer_sends("pong", 4);
 	SAW(ACK, 0, 4, 4);
 	CHECK(!memcmp(s.data, "pong", 4));
 	sends(ACK, 4, 4, NULL, 0);
-	later(USEC_PER_SEC);
+	tf_later(USEC_PER_SEC);
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 TEST(out_of_order_asks_again)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 5, 0, "world", 5);
 	SAW(ACK, 0, 0, 0);
@@ -99,17 +99,17 @@ TEST(out_of_order_asks_again)
 	queue(ACK, 0, 0, "hello", 5);
 	queue(ACK, 5, 0, "world", 5);
 	flush();
-	later(1000);
+	tf_later(1000);
 	SAW(ACK, 0, 10, 0);
 	QUIET();
 	HOST_GOT("helloworld");
-	teardown();
+	tf_teardown();
 }
 
 /* Three at most, whatever came: enough for a fast retransmit */
 TEST(gap_in_a_run)
 {
-	setup();
+	tf_setup();
 	open_out();
 	queue(ACK, 0, 0, "a", 1);
 	for (int i = 2; i < 40; i++)
@@ -119,15 +119,15 @@ TEST(gap_in_a_run)
 		SAW(ACK, 0, 1, 0);
 	QUIET();
 	HOST_GOT("a");
-	teardown();
+	tf_teardown();
 }
 
 TEST(overlaps_and_old_data)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, 0, 0, "abcd", 4);
-	later(1000);
+	tf_later(1000);
 	SAW(ACK, 0, 4, 0);
 	/* wholly old */
 	sends(ACK, 0, 0, "abcd", 4);
@@ -147,20 +147,20 @@ TEST(overlaps_and_old_data)
 	SAW(ACK, 0, 12, 0);
 	QUIET();
 	HOST_GOT("ghijkl");
-	teardown();
+	tf_teardown();
 }
 
 /* Every place of the wrap: before, in, at the end of a segment */
 TEST(guest_numbers_wrap)
 {
 	for (uint32_t before = 0; before < 12; before++) {
-		setup();
+		tf_setup();
 		g.iss = (uint32_t)-1 - before;
 		open_out();
 		queue(ACK, 0, 0, "abcd", 4);
 		queue(ACK, 4, 0, "efg", 3);
 		flush();
-		later(1000);
+		tf_later(1000);
 		SAW(ACK, 0, 7, 0);
 		/* old, overlapping, ahead */
 		sends(ACK, 0, 0, "abcd", 4);
@@ -173,8 +173,8 @@ TEST(guest_numbers_wrap)
 		sends(ACK | FIN, 9, 0, NULL, 0);
 		SAW(ACK, 0, 10, 0);
 		STATE(CLOSE_WAIT);
-		CHECK(host_eof());
-		teardown();
+		CHECK(peer_eof());
+		tf_teardown();
 	}
 }
 
@@ -183,7 +183,7 @@ TEST(window_is_kept)
 {
 	uint32_t wnd;
 
-	setup();
+	tf_setup();
 	open_out();
 	wnd = conn()->rcv_adv - conn()->rcv_nxt;
 	CHECK(wnd > 10000 && wnd <= 65535);
@@ -193,7 +193,7 @@ TEST(window_is_kept)
 	queue(ACK, (int32_t)wnd - 1, 0, "yz", 2);
 	flush();
 	SAW(ACK, 0, (int32_t)wnd, 0);
-	teardown();
+	tf_teardown();
 }
 
 /* A pure ACK at the window's right edge still counts: all that fits was sent */
@@ -201,20 +201,20 @@ TEST(ack_at_the_right_edge)
 {
 	uint32_t wnd;
 
-	setup();
+	tf_setup();
 	open_out();
-	host_sends("hello", 5);
+	peer_sends("hello", 5);
 	SAW(ACK, 0, 0, 5);
 	wnd = conn()->rcv_adv - conn()->rcv_nxt;
 	sends(ACK, (int32_t)wnd, 5, NULL, 0);
 	QUIET();
 	CHECK_EQ(conn()->snd_una, conn()->snd_max);
-	teardown();
+	tf_teardown();
 }
 
 TEST(zero_length_out_of_window)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK, -2, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
@@ -224,7 +224,7 @@ TEST(zero_length_out_of_window)
 	SAW(ACK, 0, 0, 0);
 	QUIET();
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 TEST(keepalive_of_the_guest)
@@ -232,7 +232,7 @@ TEST(keepalive_of_the_guest)
 	socklen_t len = sizeof(int);
 	int on = 1;
 
-	setup();
+	tf_setup();
 	open_out();
 	CHECK(!getsockopt(conn()->watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
 			  &len));
@@ -247,14 +247,14 @@ TEST(keepalive_of_the_guest)
 	SAW(ACK, 0, 0, 0);
 	QUIET();
 	HOST_GOT_NOTHING();
-	teardown();
+	tf_teardown();
 }
 
 TEST(ack_of_what_was_never_sent)
 {
-	setup();
+	tf_setup();
 	open_out();
-	host_sends("hello", 5);
+	peer_sends("hello", 5);
 	SAW(ACK, 0, 0, 5);
 	sends(ACK, 0, 6, "x", 1);
 	SAW(ACK, 5, 0, 0);
@@ -268,12 +268,12 @@ TEST(ack_of_what_was_never_sent)
 	/* old, but possible: text counts */
 	sends(ACK, 0, -10, "x", 1);
 	HOST_GOT("x");
-	teardown();
+	tf_teardown();
 }
 
 TEST(no_ack_no_text)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(0, 0, 0, "x", 1);
 	sends(FIN, 0, 0, NULL, 0);
@@ -281,13 +281,13 @@ TEST(no_ack_no_text)
 	QUIET();
 	HOST_GOT_NOTHING();
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 /* RST closes at RCV.NXT only (RFC 5961 3.2) */
 TEST(reset_of_the_guest)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(RST, 1, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
@@ -300,14 +300,14 @@ TEST(reset_of_the_guest)
 	sends(RST, 0, 0, NULL, 0);
 	QUIET();
 	CHECK(gone());
-	CHECK_EQ(host_error(), ECONNRESET);
-	teardown();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	tf_teardown();
 }
 
 /* What came before it in the run is delivered, what comes behind is unknown */
 TEST(reset_within_a_run)
 {
-	setup();
+	tf_setup();
 	open_out();
 	queue(ACK, 0, 0, "last", 4);
 	queue(RST, 4, 0, NULL, 0);
@@ -317,13 +317,13 @@ TEST(reset_within_a_run)
 	CHECK(gone());
 	SAW(RST, 0, 0, 0);
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 /* SYN in a synchronized state (RFC 5961 4.2) */
 TEST(syn_in_a_connection)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(SYN, 0, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
@@ -337,45 +337,45 @@ TEST(syn_in_a_connection)
 	SAW(ACK, 0, 0, 0);
 	QUIET();
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 TEST(guest_closes_first)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK | FIN, 0, 0, "bye", 3);
 	SAW(ACK, 0, 4, 0);
 	STATE(CLOSE_WAIT);
 	HOST_GOT("bye");
-	CHECK(host_eof());
+	CHECK(peer_eof());
 	/* again: acknowledged again, and nothing more */
 	sends(ACK | FIN, 0, 0, "bye", 3);
 	SAW(ACK, 0, 4, 0);
 	sends(ACK | FIN, 3, 0, NULL, 0);
 	SAW(ACK, 0, 4, 0);
 	/* the other direction still works */
-	host_sends("more", 4);
+	peer_sends("more", 4);
 	SAW(ACK, 0, 4, 4);
 	sends(ACK, 4, 4, NULL, 0);
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(ACK | FIN, 4, 4, 0);
 	STATE(LAST_ACK);
 	sends(ACK, 4, 5, NULL, 0);
 	QUIET();
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 }
 
 TEST(host_closes_first)
 {
-	setup();
+	tf_setup();
 	open_out();
-	host_sends("bye", 3);
+	peer_sends("bye", 3);
 	SAW(ACK, 0, 0, 3);
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(ACK | FIN, 3, 0, 0);
 	STATE(FIN_WAIT_1);
 	sends(ACK, 0, 3, NULL, 0);
@@ -384,31 +384,31 @@ TEST(host_closes_first)
 	STATE(FIN_WAIT_2);
 	sends(ACK, 0, 4, "more", 4);
 	HOST_GOT("more");
-	later(1000);
+	tf_later(1000);
 	SAW(ACK, 4, 4, 0);
 	sends(ACK | FIN, 4, 4, NULL, 0);
 	SAW(ACK, 4, 5, 0);
 	STATE(TIME_WAIT);
-	CHECK(host_eof());
+	CHECK(peer_eof());
 	/* a FIN repeated starts the wait over */
-	later(1500 * USEC_PER_MSEC);
+	tf_later(1500 * USEC_PER_MSEC);
 	sends(ACK | FIN, 4, 4, NULL, 0);
 	SAW(ACK, 4, 5, 0);
-	later(1500 * USEC_PER_MSEC);
+	tf_later(1500 * USEC_PER_MSEC);
 	STATE(TIME_WAIT);
-	later(USEC_PER_SEC);
+	tf_later(USEC_PER_SEC);
 	CHECK(gone());
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 /* Both at once: FIN_WAIT_1, CLOSING, TIME_WAIT */
 TEST(simultaneous_close)
 {
-	setup();
+	tf_setup();
 	open_out();
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(ACK | FIN, 0, 0, 0);
 	sends(ACK | FIN, 0, 0, NULL, 0);
 	STATE(CLOSING);
@@ -417,30 +417,30 @@ TEST(simultaneous_close)
 	STATE(TIME_WAIT);
 	CHECK(conn()->watch.fd < 0);
 	QUIET();
-	later(3 * USEC_PER_SEC);
+	tf_later(3 * USEC_PER_SEC);
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 }
 
 /* FIN acknowledged by the segment that has one itself */
 TEST(fin_with_the_ack_of_ours)
 {
-	setup();
+	tf_setup();
 	open_out();
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(ACK | FIN, 0, 0, 0);
 	sends(ACK | FIN, 0, 1, "bye", 3);
 	STATE(TIME_WAIT);
 	SAW(ACK, 1, 4, 0);
 	HOST_GOT("bye");
-	teardown();
+	tf_teardown();
 }
 
 /* A FIN ahead of what is missing waits */
 TEST(fin_out_of_order)
 {
-	setup();
+	tf_setup();
 	open_out();
 	sends(ACK | FIN, 3, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
@@ -453,12 +453,12 @@ TEST(fin_out_of_order)
 	SAW(ACK, 0, 4, 0);
 	STATE(CLOSE_WAIT);
 	HOST_GOT("abc");
-	teardown();
+	tf_teardown();
 }
 
 TEST(data_behind_a_fin)
 {
-	setup();
+	tf_setup();
 	open_out();
 	queue(ACK | FIN, 0, 0, "a", 1);
 	queue(ACK, 2, 0, "b", 1);
@@ -468,17 +468,17 @@ TEST(data_behind_a_fin)
 	CHECK_EQ(s.ack, 2);
 	STATE(CLOSE_WAIT);
 	HOST_GOT("a");
-	CHECK(host_eof());
-	teardown();
+	CHECK(peer_eof());
+	tf_teardown();
 }
 
 /* A new SYN beyond what TIME-WAIT has seen opens a connection */
 TEST(reopen_in_time_wait)
 {
-	setup();
+	tf_setup();
 	open_out();
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(ACK | FIN, 0, 0, 0);
 	sends(ACK | FIN, 0, 1, NULL, 0);
 	STATE(TIME_WAIT);
@@ -492,7 +492,7 @@ TEST(reopen_in_time_wait)
 	open_out();
 	sends(ACK, 0, 0, "again", 5);
 	HOST_GOT("again");
-	teardown();
+	tf_teardown();
 }
 
 /* Junk that is answered is answered so many times a second only */
@@ -500,7 +500,7 @@ TEST(storm_of_junk)
 {
 	unsigned n = 0;
 
-	setup();
+	tf_setup();
 	open_out();
 	for (int i = 0; i < 5000; i++) {
 		sends(ACK, 0, 1000000, NULL, 0);
@@ -511,7 +511,7 @@ TEST(storm_of_junk)
 	STATE(ESTABLISHED);
 	sends(ACK, 0, 0, "x", 1);
 	HOST_GOT("x");
-	teardown();
+	tf_teardown();
 }
 
 /* The urgent byte is the one before the pointer (tcp(7), RFC 6093) */
@@ -519,7 +519,7 @@ TEST(urgent_data)
 {
 	int mark = 0;
 
-	setup();
+	tf_setup();
 	open_out();
 	g.urgent = 3;
 	sends(ACK | URG, 0, 0, "abcdef", 6);
@@ -529,13 +529,13 @@ TEST(urgent_data)
 	HOST_GOT("ab");
 	HOST_GOT("def");
 	(void)mark;
-	teardown();
+	tf_teardown();
 }
 
 /* ... also when it lies beyond this segment, and when there is none */
 TEST(urgent_pointer_elsewhere)
 {
-	setup();
+	tf_setup();
 	open_out();
 	g.urgent = 100;
 	sends(ACK | URG, 0, 0, "abc", 3);
@@ -543,13 +543,13 @@ TEST(urgent_pointer_elsewhere)
 	sends(ACK | URG, 3, 0, "def", 3);
 	CHECK(recv(g.fd, text, 1, MSG_OOB) < 0);
 	HOST_GOT("abcdef");
-	teardown();
+	tf_teardown();
 }
 
 /* An urgent byte that was had already marks nothing else */
 TEST(urgent_again)
 {
-	setup();
+	tf_setup();
 	open_out();
 	queue(ACK, 0, 0, "abc", 3);
 	g.urgent = 2;
@@ -558,38 +558,38 @@ TEST(urgent_again)
 	flush();
 	CHECK(recv(g.fd, text, 1, MSG_OOB) < 0);
 	HOST_GOT("abcdef");
-	teardown();
+	tf_teardown();
 }
 
 /* The host's RST comes while the guest still sends, our FIN being out */
 TEST(reset_after_our_fin)
 {
-	setup();
+	tf_setup();
 	open_out();
 	close(g.fd);
 	g.fd = -1;
-	turns();
+	tf_turns();
 	SAW(ACK | FIN, 0, 0, 0);
 	sends(ACK, 0, 1, NULL, 0);
 	STATE(FIN_WAIT_2);
 	sends(ACK, 0, 1, "anybody there?", 14);
-	turns();
+	tf_turns();
 	sends(ACK, 14, 1, "hello?", 6);
-	turns();
-	later(USEC_PER_SEC);
+	tf_turns();
+	tf_later(USEC_PER_SEC);
 	while (waiting() && !(next()->flags & RST))
 		;
 	CHECK(s.flags & RST);
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 }
 
 /* Three duplicates, then all acknowledged, in one batch: nothing is resent */
 TEST(duplicates_and_all_in_one_run)
 {
-	setup();
+	tf_setup();
 	open_out();
-	host_sends(pattern(0), 3000);
+	peer_sends(pattern(0), 3000);
 	forget();
 	for (int i = 0; i < 3; i++)
 		queue(ACK, 0, 0, NULL, 0);
@@ -597,19 +597,19 @@ TEST(duplicates_and_all_in_one_run)
 	flush();
 	QUIET();
 	STATE(ESTABLISHED);
-	host_sends("more", 4);
+	peer_sends("more", 4);
 	SAW(ACK, 3000, 0, 4);
-	teardown();
+	tf_teardown();
 }
 
 /* ... the same with our FIN: it is acknowledged once */
 TEST(duplicates_and_our_fin_in_one_run)
 {
-	setup();
+	tf_setup();
 	open_out();
-	host_sends(pattern(0), 3000);
+	peer_sends(pattern(0), 3000);
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	forget();
 	for (int i = 0; i < 3; i++)
 		queue(ACK, 0, 0, NULL, 0);
@@ -619,10 +619,10 @@ TEST(duplicates_and_our_fin_in_one_run)
 	STATE(FIN_WAIT_2);
 	sends(ACK, 0, 3002, NULL, 0);
 	STATE(FIN_WAIT_2);
-	teardown();
+	tf_teardown();
 }
 
 int main(int argc, char **argv)
 {
-	return host_enter() ? unit_main(argc, argv) : 1;
+	return tf_enter() ? unit_main(argc, argv) : 1;
 }

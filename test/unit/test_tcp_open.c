@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: GPL-2.0-or-tf_later
 /*
  * test_tcp_open: how connections begin, in both directions, and how they do not
  */
@@ -21,13 +21,13 @@ static char text[64];
 /* Nothing is said before the host's connect() is through */
 TEST(guest_opens)
 {
-	setup();
+	tf_setup();
 	g.ws = 7;
-	host_listen("127.0.0.1");
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
 	STATE(CONNECTING);
 	QUIET();
-	turns();
+	tf_turns();
 	STATE(SYN_RCVD);
 	SAW(SYN | ACK, -1, 0, 0);
 	CHECK_EQ(s.mss, 1460);
@@ -38,66 +38,66 @@ TEST(guest_opens)
 	sends(ACK, 0, 0, NULL, 0);
 	STATE(ESTABLISHED);
 	CHECK_EQ(conn()->snd_wnd, 512 << 7);
-	CHECK(host_accept() >= 0);
-	teardown();
+	CHECK(peer_accept() >= 0);
+	tf_teardown();
 }
 
 /* Options only where the guest's SYN had them (RFC 7323 2.2) */
 TEST(options_as_offered)
 {
-	setup();
+	tf_setup();
 	g.ws = -1;
 	g.mss = 0;
-	host_listen("127.0.0.1");
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	CHECK_EQ(s.ws, -1);
 	CHECK_EQ(s.mss, 1460);
 	sends(ACK, 0, 0, "x", 1);
-	later(1000);
+	tf_later(1000);
 	SAW(ACK, 0, 1, 0);
 	/* not scaled: what the header says is what there is */
 	CHECK_EQ(conn()->rcv_adv - conn()->rcv_nxt, s.window);
-	teardown();
+	tf_teardown();
 }
 
 TEST(scale_beyond_the_limit)
 {
-	setup();
+	tf_setup();
 	g.ws = 200;
 	open_out();
 	CHECK_EQ(conn()->ws_snd, 14);
-	teardown();
+	tf_teardown();
 }
 
 TEST(ipv6_has_its_own_mss)
 {
-	setup();
-	host_listen("::1");
+	tf_setup();
+	peer_listen("::1");
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	CHECK_EQ(s.mss, 1440);
-	teardown();
+	tf_teardown();
 }
 
 static void malformed(const uint8_t *opt, size_t len)
 {
 	static struct packet p;
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	p = (struct packet){
 		.src = g.src, .dst = g.dst, .sport = g.sport, .dport = g.dport,
 		.proto = IPPROTO_TCP, .l4_len = (uint16_t)(TCP_HLEN + len),
 		.tcp = { .seq = g.iss, .window = 100, .flags = SYN },
 	};
 	memcpy(p.hdr + TCP_HLEN, opt, len);
-	tcp_input(&p, now);
-	turns();
+	tcp_input(&p, tf_now);
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
-	teardown();
+	tf_teardown();
 }
 
 /* Whatever the options are, the rest of the SYN is good */
@@ -118,10 +118,10 @@ TEST(syn_ack_is_repeated)
 	uint32_t irs;
 	unsigned n = 0;
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	irs = g.irs;
 	/* the guest asks again */
@@ -129,7 +129,7 @@ TEST(syn_ack_is_repeated)
 	SAW(SYN | ACK, -1, 0, 0);
 	CHECK_EQ(g.irs, irs);
 	for (int i = 0; i < 300 && !gone(); i++) {
-		later(USEC_PER_SEC);
+		tf_later(USEC_PER_SEC);
 		for (; waiting(); n++) {
 			next();
 			CHECK_EQ(g.irs, irs);
@@ -138,15 +138,15 @@ TEST(syn_ack_is_repeated)
 	CHECK(gone());
 	CHECK_EQ(n, 6 + 1);
 	CHECK_EQ(s.flags & RST, RST);
-	teardown();
+	tf_teardown();
 }
 
 TEST(ack_of_another_number)
 {
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	sends(ACK, 0, 1, NULL, 0);
 	SAW(RST, 1, 0, 0);
@@ -155,30 +155,30 @@ TEST(ack_of_another_number)
 	STATE(SYN_RCVD);
 	sends(ACK, 0, 0, NULL, 0);
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 /* The last ACK of the handshake may have everything */
 TEST(handshake_with_data_and_fin)
 {
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
-	host_accept();
+	peer_accept();
 	sends(ACK | FIN, 0, 0, "all", 3);
 	STATE(CLOSE_WAIT);
 	SAW(ACK, 0, 4, 0);
-	CHECK_EQ(host_reads(text, sizeof(text)), 3);
-	CHECK(host_eof());
-	teardown();
+	CHECK_EQ(peer_reads(text, sizeof(text)), 3);
+	CHECK(peer_eof());
+	tf_teardown();
 }
 
 TEST(guest_thinks_better_of_it)
 {
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
 	sends(RST, 50, 0, NULL, 0);
 	STATE(CONNECTING);
@@ -186,60 +186,60 @@ TEST(guest_thinks_better_of_it)
 	CHECK(gone());
 	QUIET();
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	sends(RST, 0, 0, NULL, 0);
 	CHECK(gone());
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 /* A new SYN while the handshake is under way: the guest started over */
 TEST(guest_starts_over)
 {
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
 	g.iss += 5000;
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	g.iss += 5000;
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	sends(ACK, 0, 0, NULL, 0);
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 TEST(refused)
 {
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	close(g.listener);
 	g.listener = -1;
 	g.irs = (uint32_t)-1;
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	SAW(RST | ACK, 0, 0, 0);
 	CHECK(gone());
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 TEST(nowhere)
 {
-	setup();
-	conf.family[CONF_V6].on = false;
-	g.src = addr("2001:db8::2");
-	g.dst = addr("2001:db8:1::1");
+	tf_setup();
+	tf_conf.family[CONF_V6].on = false;
+	g.src = tf_addr("2001:db8::2");
+	g.dst = tf_addr("2001:db8:1::1");
 	g.dport = 80;
 	g.irs = (uint32_t)-1;
 	sends(SYN, -1, 0, NULL, 0);
 	SAW(RST | ACK, 0, 0, 0);
 	CHECK(gone());
-	teardown();
+	tf_teardown();
 }
 
 /* No route there: ICMP, not RST */
@@ -248,26 +248,26 @@ TEST(unreachable)
 	size_t len;
 	const uint8_t *f;
 
-	setup();
-	g.dst = addr("198.51.100.1");
+	tf_setup();
+	g.dst = tf_addr("198.51.100.1");
 	g.dport = 80;
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	CHECK(gone());
 	CHECK_EQ(waiting(), 1);
 	f = memlink_frame(0, &len, NULL);
 	CHECK_EQ(f[ETH_HLEN_ + 9], IPPROTO_ICMP);
 	CHECK_EQ(f[ETH_HLEN_ + IP4_HLEN], 3);
 	forget();
-	teardown();
+	tf_teardown();
 }
 
 TEST(no_descriptors)
 {
 	struct rlimit was, none;
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	getrlimit(RLIMIT_NOFILE, &was);
 	none = was;
 	none.rlim_cur = 3;
@@ -277,40 +277,40 @@ TEST(no_descriptors)
 	CHECK(gone());
 	/* the guest asks again */
 	sends(SYN, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	next();
 	forget();
 	STATE(SYN_RCVD);
-	teardown();
+	tf_teardown();
 }
 
 /* What the host's server says and does at once is not missed */
 TEST(greeting_and_end_at_once)
 {
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	sends(SYN, -1, 0, NULL, 0);
-	host_accept();
+	peer_accept();
 	CHECK_EQ(send(g.fd, "welcome", 7, 0), 7);
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(SYN | ACK, -1, 0, 0);
 	sends(ACK, 0, 0, NULL, 0);
-	turns();
+	tf_turns();
 	next();
 	CHECK_EQ(s.len, 7);
 	if (!(s.flags & FIN))
 		SAW(ACK | FIN, 7, 0, 0);
 	sends(ACK, 0, 8, NULL, 0);
 	STATE(FIN_WAIT_2);
-	teardown();
+	tf_teardown();
 }
 
 TEST(host_opens)
 {
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	CHECK_EQ(s.mss, 1460);
 	CHECK_EQ(s.ws, 8);
@@ -324,24 +324,24 @@ TEST(host_opens)
 	CHECK_EQ(conn()->snd_wnd, 1000);
 	sends(ACK, 0, 0, "hello", 5);
 	CHECK_EQ(conn()->snd_wnd, 8000);
-	CHECK_EQ(host_reads(text, sizeof(text)), 5);
-	host_sends("world", 5);
+	CHECK_EQ(peer_reads(text, sizeof(text)), 5);
+	peer_sends("world", 5);
 	SAW(ACK, 0, 5, 5);
-	teardown();
+	tf_teardown();
 }
 
 TEST(host_opens_guest_scales_nothing)
 {
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	g.ws = -1;
 	sends(SYN | ACK, -1, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
 	CHECK_EQ(conn()->ws_rcv, 0);
 	CHECK_EQ(conn()->rcv_adv - conn()->rcv_nxt, s.window);
-	teardown();
+	tf_teardown();
 }
 
 TEST(syn_is_repeated)
@@ -349,50 +349,50 @@ TEST(syn_is_repeated)
 	uint32_t irs;
 	unsigned n = 0;
 
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	irs = g.irs;
-	later(990 * USEC_PER_MSEC);
+	tf_later(990 * USEC_PER_MSEC);
 	QUIET();
-	later(20 * USEC_PER_MSEC);
+	tf_later(20 * USEC_PER_MSEC);
 	SAW(SYN, -1, 0, 0);
-	later(1900 * USEC_PER_MSEC);
+	tf_later(1900 * USEC_PER_MSEC);
 	QUIET();
 	for (int i = 0; i < 300 && !gone(); i++) {
-		later(USEC_PER_SEC);
+		tf_later(USEC_PER_SEC);
 		for (; waiting() && !(next()->flags & RST); n++)
 			CHECK_EQ(g.irs, irs);
 	}
 	CHECK(gone());
 	CHECK_EQ(n, 5);
-	CHECK_EQ(host_error(), ECONNRESET);
-	teardown();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	tf_teardown();
 }
 
 /* What the link did not take does not count */
 TEST(syn_and_a_full_link)
 {
-	setup();
+	tf_setup();
 	memlink_set_room(0);
-	host_connect();
-	turns();
+	peer_connect();
+	tf_turns();
 	for (int i = 0; i < 400; i++)
-		later(USEC_PER_SEC);
+		tf_later(USEC_PER_SEC);
 	memlink_set_room(MEMLINK_FRAMES);
 	STATE(SYN_SENT);
 	for (int i = 0; i < 130 && !waiting(); i++)
-		later(USEC_PER_SEC);
+		tf_later(USEC_PER_SEC);
 	SAW(SYN, -1, 0, 0);
-	teardown();
+	tf_teardown();
 }
 
 TEST(guest_refuses)
 {
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	/* not of our SYN */
 	sends(RST | ACK, -1, 5, NULL, 0);
@@ -401,16 +401,16 @@ TEST(guest_refuses)
 	QUIET();
 	sends(RST | ACK, -1, 0, NULL, 0);
 	CHECK(gone());
-	CHECK_EQ(host_error(), ECONNRESET);
+	CHECK_EQ(peer_error(), ECONNRESET);
 	QUIET();
-	teardown();
+	tf_teardown();
 }
 
 TEST(answers_of_another_connection)
 {
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	sends(SYN | ACK, -1, 9, NULL, 0);
 	SAW(RST, 9, 0, 0);
@@ -421,15 +421,15 @@ TEST(answers_of_another_connection)
 	sends(0, 0, 0, "x", 1);
 	QUIET();
 	STATE(SYN_SENT);
-	teardown();
+	tf_teardown();
 }
 
 /* RFC 9293 3.5, figure 7 */
 TEST(simultaneous_open)
 {
-	setup();
-	host_connect();
-	turns();
+	tf_setup();
+	peer_connect();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	sends(SYN, -1, 0, NULL, 0);
 	SAW(SYN | ACK, -1, 0, 0);
@@ -438,33 +438,33 @@ TEST(simultaneous_open)
 	forget();
 	sends(ACK, 0, 0, "hello", 5);
 	STATE(ESTABLISHED);
-	CHECK_EQ(host_reads(text, sizeof(text)), 5);
-	teardown();
+	CHECK_EQ(peer_reads(text, sizeof(text)), 5);
+	tf_teardown();
 }
 
 /* Its SYN-ACK again: our ACK was lost */
 TEST(syn_ack_again)
 {
-	setup();
+	tf_setup();
 	open_in();
 	sends(SYN | ACK, -1, 0, NULL, 0);
 	SAW(ACK, 0, 0, 0);
 	STATE(ESTABLISHED);
-	teardown();
+	tf_teardown();
 }
 
 /* What the client sent, and that it has finished, before the guest answered */
 TEST(client_is_quick)
 {
-	setup();
-	host_connect();
+	tf_setup();
+	peer_connect();
 	CHECK_EQ(send(g.fd, "request", 7, 0), 7);
 	shutdown(g.fd, SHUT_WR);
-	turns();
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	QUIET();
 	sends(SYN | ACK, -1, 0, NULL, 0);
-	turns();
+	tf_turns();
 	next();
 	if (!s.len)
 		next();
@@ -473,7 +473,7 @@ TEST(client_is_quick)
 		SAW(ACK | FIN, 7, 0, 0);
 	sends(ACK, 0, 8, NULL, 0);
 	STATE(FIN_WAIT_2);
-	teardown();
+	tf_teardown();
 }
 
 /* Many at once, each with its own tuple */
@@ -481,20 +481,20 @@ TEST(many_clients)
 {
 	int fd[200];
 
-	setup();
+	tf_setup();
 	for (int i = 0; i < 200; i++) {
-		host_connect();
+		peer_connect();
 		fd[i] = g.fd;
 	}
 	for (int i = 0; i < 10; i++)
-		turns();
+		tf_turns();
 	CHECK_EQ(flow_count(), 200);
 	CHECK_EQ(waiting(), 200);
 	forget();
 	for (int i = 0; i < 200; i++)
 		close(fd[i]);
 	g.fd = -1;
-	teardown();
+	tf_teardown();
 }
 
 /* No descriptors left: accepted a moment later, without a busy loop */
@@ -502,20 +502,20 @@ TEST(accept_without_descriptors)
 {
 	struct rlimit was, none;
 
-	setup();
-	host_connect();
+	tf_setup();
+	peer_connect();
 	getrlimit(RLIMIT_NOFILE, &was);
 	none = was;
 	none.rlim_cur = 3;
 	setrlimit(RLIMIT_NOFILE, &none);
-	CHECK(turns() <= 2);
+	CHECK(tf_turns() <= 2);
 	CHECK(gone());
 	setrlimit(RLIMIT_NOFILE, &was);
-	CHECK_EQ(turns(), 0);
-	later(110 * USEC_PER_MSEC);
-	turns();
+	CHECK_EQ(tf_turns(), 0);
+	tf_later(110 * USEC_PER_MSEC);
+	tf_turns();
 	SAW(SYN, -1, 0, 0);
-	teardown();
+	tf_teardown();
 }
 
 /* RFC 6528: another connection's number tells nothing */
@@ -523,11 +523,11 @@ TEST(initial_numbers)
 {
 	uint32_t irs[8];
 
-	setup();
-	host_listen("127.0.0.1");
+	tf_setup();
+	peer_listen("127.0.0.1");
 	for (int i = 0; i < 8; i++) {
 		sends(SYN, -1, 0, NULL, 0);
-		turns();
+		tf_turns();
 		next();
 		irs[i] = g.irs;
 		g.sport++;
@@ -535,10 +535,10 @@ TEST(initial_numbers)
 		for (int j = 0; j < i; j++)
 			CHECK(irs[i] - irs[j] + 100000 > 200000);
 	}
-	teardown();
+	tf_teardown();
 }
 
 int main(int argc, char **argv)
 {
-	return host_enter() ? unit_main(argc, argv) : 1;
+	return tf_enter() ? unit_main(argc, argv) : 1;
 }

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * test_tcp_window: what the guest is offered, against what the socket takes
+ */
+#include "tcp_window.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "flow.h"
+#include "test/unit/hostns.h"
+#include "test/unit/tcpfix.h"
+
+/* Where the guest's window ends, by what it was told last */
+static uint32_t edge;
+
+/* The guest hears all there is; the right edge never moves left */
+static void hears(void)
+{
+	while (waiting()) {
+		uint32_t e;
+
+		next();
+		e = (uint32_t)s.ack +
+		    ((uint32_t)s.window << (s.flags & SYN ? 0 :
+					    conn()->ws_rcv));
+		CHECK(!seq_lt(e, edge));
+		edge = e;
+	}
+}
+
+/* A peer that reads slowly: its buffer is small */
+static void open_slow(int ws)
+{
+	tf_setup();
+	peer_listen("127.0.0.1");
+	CHECK(!setsockopt(g.listener, SOL_SOCKET, SO_RCVBUF,
+			  &(int){ 8192 }, sizeof(int)));
+	g.ws = ws;
+	open_out();
+	sends(ACK, 0, 0, "0", 1);
+	tf_later(1000);
+	edge = 0;
+	hears();
+	peer_drains(0);
+}
+
+/* Sends the pattern up to the edge, some segments a batch; how far that is */
+static int32_t fill(int32_t seq, size_t mss, unsigned batch)
+{
+	unsigned n = 0;
+
+	while ((uint32_t)seq < edge) {
+		size_t len = edge - (uint32_t)seq;
+
+		if (len > mss)
+			len = mss;
+		queue(ACK, seq, 0, pattern((size_t)seq), len);
+		seq += (int32_t)len;
+		if (++n % batch && (uint32_t)seq < edge)
+			continue;
+		flush();
+		tf_turns();
+		hears();
+	}
+	return seq;
+}
+
+static uint32_t queued(uint32_t *sndbuf)
+{
+	uint32_t mem[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(mem);
+
+	CHECK(!getsockopt(conn()->watch.fd, SOL_SOCKET, SO_MEMINFO, mem,
+			  &len));
+	*sndbuf = mem[SK_MEMINFO_SNDBUF];
+	return mem[SK_MEMINFO_WMEM_QUEUED];
+}
+
+/* It closes before the socket is full: nothing bounces, all is acknowledged */
+TEST(closes_in_time)
+{
+	uint32_t sndbuf;
+	int32_t end;
+
+	open_slow(8);
+	end = fill(1, 1460, 10);
+	CHECK(end > 30000);
+	CHECK_EQ(conn()->rcv_nxt - g.iss - 1, end);
+	CHECK(queued(&sndbuf) <= sndbuf + 65536);
+	CHECK(!conn()->bounced);
+	CHECK_EQ(edge, (uint32_t)end);
+	/* stays closed, and is quiet: no wake-ups */
+	tf_later(10 * USEC_PER_SEC);
+	CHECK_EQ(tf_turns(), 0);
+	QUIET();
+	tf_teardown();
+}
+
+/* The peer reads: the window opens by itself, and so on to the last byte */
+TEST(opens_again)
+{
+	for (int ws = -1; ws <= 8; ws += 9) {
+		int32_t seq, got = 0;
+		int idle = 0;
+
+		open_slow(ws);
+		CHECK_EQ(peer_reads((uint8_t[1]){ 0 }, 1), 1);
+		while (got < 1000000 && idle < 3) {
+			uint32_t was = edge;
+			size_t n;
+
+			/* what was not taken is sent again */
+			seq = (int32_t)(conn()->rcv_nxt - g.iss - 1);
+			fill(seq, 1460, 10);
+			n = 0;
+			/* the pattern begins at 0, our text was one byte */
+			for (size_t k; n < 30000; n += k) {
+				static uint8_t buf[4096];
+				ssize_t r = peer_reads(buf, sizeof(buf));
+
+				if (r <= 0)
+					break;
+				k = (size_t)r;
+				CHECK(!memcmp(buf, pattern((size_t)got + 1),
+					      k));
+				got += (int32_t)k;
+			}
+			tf_turns();
+			hears();
+			idle = edge == was && !n ? idle + 1 : 0;
+		}
+		CHECK(got >= 1000000);
+		tf_teardown();
+	}
+}
+
+/* A guest that sends more than it may, or lost in the crowd: it bounces */
+static void bounce(void)
+{
+	uint32_t nxt;
+	int32_t seq;
+
+	open_slow(8);
+	CHECK_EQ(setsockopt(conn()->watch.fd, SOL_SOCKET, SO_SNDBUF,
+			    &(int){ 20000 }, sizeof(int)), 0);
+	/* the kernel shrank the buffer behind our back: as the edge stands */
+	seq = (int32_t)(conn()->rcv_nxt - g.iss - 1);
+	while (!conn()->bounced && (uint32_t)seq < edge) {
+		sends(ACK, seq, 0, pattern((size_t)seq), 1400);
+		seq += 1400;
+		tf_turns();
+		hears();
+	}
+	CHECK(conn()->bounced);
+	nxt = conn()->rcv_nxt;
+	/* what follows is out of order, and draws no storm */
+	forget();
+	for (int i = 0; i < 5; i++)
+		sends(ACK, seq + i * 100, 0, pattern(0), 100);
+	CHECK(waiting() <= 5);
+	forget();
+	CHECK_EQ(conn()->rcv_nxt, nxt);
+}
+
+/* Then, once there is room, the window and three duplicate ACKs */
+TEST(bounced_data_is_asked_for)
+{
+	int32_t nxt;
+	unsigned n = 0;
+
+	bounce();
+	nxt = (int32_t)(conn()->rcv_nxt - g.iss - 1);
+	for (int i = 0; i < 200 && !waiting(); i++) {
+		static uint8_t buf[4096];
+
+		peer_reads(buf, sizeof(buf));
+		tf_turns();
+	}
+	for (; waiting(); n++)
+		SAW(ACK, 0, nxt, 0);
+	CHECK_EQ(n, 4);
+	CHECK(!conn()->bounced);
+	/* it is taken now */
+	sends(ACK, nxt, 0, pattern((size_t)nxt), 1400);
+	tf_later(1000);
+	CHECK_EQ(conn()->rcv_nxt - g.iss - 1, (uint32_t)nxt + 1400);
+	tf_teardown();
+}
+
+/* A guest's probe of a closed window is answered with what there is */
+TEST(probe_of_a_closed_window)
+{
+	int32_t end;
+
+	open_slow(8);
+	end = fill(1, 1460, 10);
+	sends(ACK, end - 1, 0, NULL, 0);
+	SAW(ACK, 0, end, 0);
+	CHECK_EQ(s.window, 0);
+	sends(ACK, end, 0, pattern((size_t)end), 1);
+	SAW(ACK, 0, end, 0);
+	CHECK_EQ(s.window, 0);
+	/* ACK, RST and FIN are still heard */
+	peer_sends("hello", 5);
+	SAW(ACK, 0, end, 5);
+	sends(ACK, end, 5, NULL, 0);
+	CHECK_EQ(conn()->snd_una, conn()->snd_max);
+	sends(ACK | FIN, end, 5, NULL, 0);
+	SAW(ACK, 5, end + 1, 0);
+	CHECK_EQ(s.window, 0);
+	STATE(CLOSE_WAIT);
+	tf_teardown();
+}
+
+TEST(reset_with_a_closed_window)
+{
+	int32_t end;
+
+	open_slow(8);
+	end = fill(1, 1460, 10);
+	sends(RST, end, 0, NULL, 0);
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* Small segments: what is told shrinks with what is taken, to nothing */
+TEST(small_segments_close_it_too)
+{
+	int32_t end;
+
+	open_slow(8);
+	end = fill(1, 100, 1);
+	CHECK_EQ(conn()->rcv_nxt - g.iss - 1, end);
+	CHECK(!conn()->bounced);
+	tf_teardown();
+}
+
+/* A SYN's window is not scaled; no more is told than there is room */
+TEST(field_of_a_syn)
+{
+	struct tcp_conn *c;
+	uint32_t told, unit;
+
+	tf_setup();
+	g.ws = 8;
+	open_out();
+	c = conn();
+	unit = 1u << c->ws_rcv;
+	c->rcv_adv = c->rcv_nxt;
+	c->room = 40000;
+	told = tcp_window_field(c, true);
+	CHECK(told > 20000 && told < 40000);
+	CHECK_EQ(c->rcv_adv - c->rcv_nxt, told);
+	/* scaled: nothing taken back, no more than rounding added */
+	CHECK(tcp_window_field(c, false) >= told / unit);
+	CHECK(c->rcv_adv - c->rcv_nxt >= told);
+	CHECK(c->rcv_adv - c->rcv_nxt < told + unit);
+	c->room = 0;
+	CHECK(tcp_window_field(c, false) >= told / unit);
+	CHECK(c->rcv_adv - c->rcv_nxt < told + unit);
+	tf_teardown();
+}
+
+/* Never left, wherever the numbers wrap */
+TEST(edge_never_moves_left)
+{
+	struct tcp_conn *c;
+	unsigned seed = 7;
+
+	tf_setup();
+	g.ws = 8;
+	g.iss = (uint32_t)-200000;
+	open_out();
+	c = conn();
+	for (int i = 0; i < 10000; i++) {
+		uint32_t was = c->rcv_adv, n;
+
+		seed = seed * 1103515245 + 12345;
+		c->room = seed >> 8 & 0xfffff;
+		c->room = seed & 1 << 30 ? c->room : c->room >> 10;
+		tcp_window_field(c, false);
+		CHECK(!seq_lt(c->rcv_adv, was));
+		CHECK(!seq_lt(c->rcv_adv, c->rcv_nxt));
+		n = c->rcv_adv - c->rcv_nxt;
+		if (n && seed & 2)
+			c->rcv_nxt += seed % n + 1;
+	}
+	/* it has wrapped */
+	CHECK(c->rcv_nxt < g.iss);
+	tf_teardown();
+}
+
+/* Where there is no scaling, a window is told before the guest must wait */
+TEST(update_without_scaling)
+{
+	struct tcp_conn *c;
+
+	tf_setup_mtu(65520);
+	g.ws = -1;
+	g.mss = 65480;
+	open_out();
+	sends(ACK, 0, 0, "0", 1);
+	tf_later(1000);
+	forget();
+	c = conn();
+	/* less than half is left, the socket is empty */
+	c->rcv_adv = c->rcv_nxt + 20000;
+	CHECK(tcp_window_update(c));
+	tf_teardown();
+}
+
+/* Small send buffers, that grow no further than this */
+int main(int argc, char **argv)
+{
+	return tf_enter() &&
+	       hostns_write("/proc/sys/net/ipv4/tcp_wmem", "4096 16384 120000") ?
+	       unit_main(argc, argv) : 1;
+}
