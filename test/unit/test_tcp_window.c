@@ -308,6 +308,8 @@ TEST(update_without_scaling)
 	tf_later(1000);
 	forget();
 	c = conn();
+	CHECK(!setsockopt(c->watch.fd, SOL_SOCKET, SO_SNDBUF, &(int){ 200000 },
+			  sizeof(int)));
 	/* less than half is left, the socket is empty */
 	c->rcv_adv = c->rcv_nxt + 20000;
 	CHECK(tcp_window_update(c));
