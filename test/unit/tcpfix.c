@@ -115,6 +115,7 @@ void tf_setup_mtu(unsigned mtu)
 	guest_init(&(struct guest_conf){ .our_mac = { 0x9a, 0x55 },
 					 .addr4 = tf_conf.family[CONF_V4].addr,
 					 .addr6 = tf_conf.family[CONF_V6].addr });
+	guest_arrived();
 	guest_learn_mac(mac);
 	frame_out_init(mtu);
 	fwd_init(&tf_conf);

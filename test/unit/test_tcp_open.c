@@ -228,6 +228,38 @@ TEST(refused)
 	tf_teardown();
 }
 
+/* The RST goes when there is room, although the guest never asks again */
+TEST(refused_and_a_full_link)
+{
+	tf_setup();
+	peer_listen("127.0.0.1");
+	close(g.listener);
+	g.listener = -1;
+	g.irs = (uint32_t)-1;
+	memlink_set_room(0);
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	flow_reap();
+	SAW(RST | ACK, 0, 0, 0);
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* Reset by its client before the guest has answered: over */
+TEST(client_thinks_better_of_it)
+{
+	tf_setup();
+	peer_connect();
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	peer_resets();
+	SAW(RST, 0, 0, 0);
+	CHECK(gone());
+	tf_teardown();
+}
+
 TEST(nowhere)
 {
 	tf_setup();

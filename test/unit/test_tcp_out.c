@@ -586,7 +586,7 @@ TEST(reset_when_idle)
 	tf_teardown();
 }
 
-/* RST needs no window */
+/* RST needs no window: it comes at once, or instead of the first probe */
 TEST(reset_behind_a_closed_window)
 {
 	tf_setup();
@@ -596,6 +596,7 @@ TEST(reset_behind_a_closed_window)
 	g.window = 0;
 	sends(ACK, 0, 100, NULL, 0);
 	peer_resets();
+	tf_later(1100 * USEC_PER_MSEC);
 	next();
 	CHECK_EQ(s.flags & RST, RST);
 	CHECK(gone());
@@ -645,6 +646,35 @@ TEST(link_is_full_for_a_reset)
 	open_out();
 	memlink_set_room(0);
 	peer_resets();
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	next();
+	CHECK_EQ(s.flags & RST, RST);
+	flow_reap();
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* ... of a guest that is given up, too */
+TEST(link_is_full_when_given_up)
+{
+	tf_setup();
+	open_out();
+	peer_sends(pattern(0), 100);
+	forget();
+	for (int i = 0; i < 14; i++) {
+		tf_later(USEC_PER_SEC << (i < 7 ? i : 7));
+		forget();
+	}
+	for (int i = 0; i < 3000 && conn() && conn()->watch.fd >= 0; i++) {
+		tf_later(USEC_PER_SEC);
+		if (conn() && conn()->unanswered == 15)
+			memlink_set_room(memlink_sent());
+		else
+			forget();
+	}
+	CHECK_EQ(peer_error(), ECONNRESET);
+	forget();
 	memlink_set_room(MEMLINK_FRAMES);
 	tcp_link_writable(tf_now);
 	next();
