@@ -30,6 +30,8 @@
 #include "tcp.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "flow.h"
@@ -184,6 +186,15 @@ static void tcp_conn_timer(struct timer *t, usec_t now)
 	tcp_out_settle(c, now);
 }
 
+/* Whether the guest was sent all that the socket has received */
+static bool tcp_all_read(const struct tcp_conn *c)
+{
+	int queued = 0;
+
+	return !ioctl(c->watch.fd, SIOCINQ, &queued) &&
+	       (uint32_t)queued == c->snd_max - c->snd_una - c->fin_out;
+}
+
 /* The host's socket; edge-triggered, so each event is told once */
 static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
 {
@@ -198,7 +209,7 @@ static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
 	}
 	c->inactive = false;
 	if (events & (EPOLLIN | EPOLLERR))
-		c->drained = false;
+		c->drained = events & EPOLLERR && tcp_all_read(c);
 	if (events & EPOLLPRI && !c->urgent)
 		tcp_out_urgent(c);
 	if (events & EPOLLRDHUP)

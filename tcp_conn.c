@@ -292,6 +292,7 @@ void tcp_conn_end(struct tcp_conn *c)
 		      flow_text(flow_of(c), text, sizeof(text)),
 		      tcp_state_names[c->state]);
 	c->state = TCPS_CLOSED;
+	c->reset_due = false;
 	c->rtx_at = c->ack_at = 0;
 	timer_cancel(&c->timer);
 	tcp_conn_unlink(c);

@@ -63,7 +63,7 @@ enum tcp_move {
  * @blocked:		links of the list of connections waiting for the link
  * @rtx_at:		when to retransmit, to probe a zero window, to leave
  *			TIME-WAIT; 0: nothing outstanding
- * @ack_at:		when the delayed ACK is due, 0: none
+ * @ack_at:		when the delayed ACK, or a look for room, is due; 0: none
  * @rtt_at:		when the segment being timed was sent, usec modulo 2^32
  * @rtt_seq:		its end
  * @srtt:		smoothed round trip, usec; 0: no sample yet (RFC 6298)
@@ -89,6 +89,7 @@ enum tcp_move {
  * @retries:		retransmissions since @snd_una last moved: the back-off
  * @unanswered:		the same since the guest last sent anything
  * @acks_due:		duplicate ACKs owed for out-of-order segments
+ * @looks:		looks for room in the socket since it last took data
  * @ws_snd:		shift of the windows we receive
  * @ws_rcv:		shift of the windows we send
  * @ws_on:		the guest's SYN had the window scale option
@@ -146,6 +147,7 @@ struct tcp_conn {
 	uint8_t retries;
 	uint8_t unanswered;
 	uint8_t acks_due;
+	uint8_t looks;
 	uint8_t ws_snd:4;
 	uint8_t ws_rcv:4;
 	uint32_t ws_on:1;

@@ -559,8 +559,11 @@ void tcp_out_urgent(struct tcp_conn *c)
 void tcp_out_abort(struct tcp_conn *c)
 {
 	bool ack = c->state != TCPS_SYN_SENT;
-	uint32_t seq = c->snd_wnd ? c->snd_max : c->snd_una;
+	uint32_t seq = c->snd_max;
 
+	/* What a closed window refused is not where the guest stands */
+	if (ack && !c->snd_wnd)
+		seq = c->snd_una;
 	if (c->state == TCPS_CONNECTING)
 		seq = 0;
 	c->reset_due = !tcp_bare(c, seq, TCP_FLAG_RST |
@@ -689,17 +692,28 @@ static void tcp_send_dupacks(struct tcp_conn *c)
 static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 {
 	bool update = tcp_window_update(c);
+	bool due = c->ack_at && c->ack_at <= now;
+	usec_t look;
 
+	if (due) {
+		c->ack_at = 0;
+		c->ack_now |= c->rcv_nxt != c->rcv_acked;
+	}
 	if (update && c->bounced) {
 		c->bounced = false;
 		c->acks_due = TCP_DUPACKS;
 	}
-	if (c->ack_now || update || (c->ack_at && c->ack_at <= now))
+	if (c->ack_now || update ||
+	    c->rcv_nxt - c->rcv_acked > TCP_ACK_DELAY_BYTES)
 		return true;
-	if (c->rcv_nxt - c->rcv_acked > TCP_ACK_DELAY_BYTES)
-		return true;
-	if (c->rcv_nxt != c->rcv_acked && !c->ack_at)
+	if (c->ack_at)
+		return false;
+	if (c->rcv_nxt != c->rcv_acked) {
 		c->ack_at = now + TCP_ACK_DELAY;
+	} else {
+		look = tcp_window_look_at(c);
+		c->ack_at = look ? now + look : 0;
+	}
 	return false;
 }
 
@@ -712,12 +726,12 @@ static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
  */
 void tcp_out_settle(struct tcp_conn *c, usec_t now)
 {
-	if (c->state == TCPS_CLOSED || c->state == TCPS_CONNECTING)
-		return;
 	if (c->reset_due) {
 		tcp_out_abort(c);
 		return;
 	}
+	if (c->state == TCPS_CLOSED || c->state == TCPS_CONNECTING)
+		return;
 	if (tcp_conn_synchronized(c)) {
 		if (c->probe_due && c->snd_una == c->snd_max)
 			tcp_out_keepalive(c);

@@ -28,8 +28,11 @@
 
 #include "frame_out.h"
 
-/* Kernel overhead of queued data, as a share of the room: 1 / 16 */
-#define TCP_WINDOW_OVERHEAD_SHIFT	4
+/* Kernel overhead of queued data, as a share of the room: up to 1 / 4 */
+#define TCP_WINDOW_OVERHEAD_SHIFT	2
+/* First look for room that no event tells of, usec; and how many */
+#define TCP_WINDOW_LOOK			USEC_PER_MSEC
+#define TCP_WINDOW_LOOKS		8
 
 static void tcp_window_look(struct tcp_conn *c)
 {
@@ -75,20 +78,11 @@ static uint32_t tcp_window_least(const struct tcp_conn *c)
 	return tcp_min(tcp_window_full(c) / 4, tcp_window_mss());
 }
 
-/*
- * Where the right edge may stand now. As long as poll would find the queue
- * writable, one segment of what a sender makes of a small window (half of it,
- * RFC 9293 3.8.6.2.1) is let in: the queue takes it, since the kernel looks at
- * its bound before each buffer, not within. A sender that waits for a larger
- * window would never push the queue to where EPOLLOUT tells of room.
- */
+/* Where the right edge may stand now */
 static uint32_t tcp_window_edge(const struct tcp_conn *c)
 {
 	uint32_t wnd = c->room - (c->room >> TCP_WINDOW_OVERHEAD_SHIFT);
-	uint32_t one = tcp_min(tcp_window_full(c) / 2, tcp_window_mss());
 
-	if (wnd < one && c->room > c->sndbuf / 3)
-		wnd = one;
 	if (wnd < tcp_window_least(c))
 		return c->rcv_adv;
 	wnd = tcp_min(wnd, 0xffffu << c->ws_rcv);
@@ -115,6 +109,7 @@ void tcp_window_took(struct tcp_conn *c, size_t len)
 {
 	uint32_t cost = (uint32_t)len + (uint32_t)(len >> 3) + 2048;
 
+	c->looks = 0;
 	c->room = c->room > cost ? c->room - cost : 0;
 }
 
@@ -142,6 +137,27 @@ bool tcp_window_update(struct tcp_conn *c)
 		return c->room >= full / 4;
 	return tcp_window_edge(c) - c->rcv_adv >= tcp_window_least(c) &&
 	       wnd < full / 2;
+}
+
+/**
+ * tcp_window_look_at() - Whether to look again soon, unasked
+ * @c:		connection, after tcp_window_update()
+ *
+ * A queue filled to less than two thirds tells nothing when it drains; but the
+ * window left may be less than a segment of what the guest makes of a small
+ * window (half of it, RFC 9293 3.8.6.2.1), so that it waits, too. A few looks,
+ * further and further apart, find the room; after that the guest probes.
+ *
+ * Return: in how many microseconds, 0: no need
+ */
+usec_t tcp_window_look_at(struct tcp_conn *c)
+{
+	uint32_t one = tcp_min(tcp_window_full(c) / 2, tcp_window_mss());
+
+	if (c->polled || c->fin_in || c->looks >= TCP_WINDOW_LOOKS ||
+	    seq_le(c->rcv_nxt + one, c->rcv_adv))
+		return 0;
+	return TCP_WINDOW_LOOK << c->looks++;
 }
 
 /**

@@ -14,6 +14,7 @@
 void tcp_window_start(struct tcp_conn *c);
 void tcp_window_took(struct tcp_conn *c, size_t len);
 bool tcp_window_update(struct tcp_conn *c);
+usec_t tcp_window_look_at(struct tcp_conn *c);
 uint16_t tcp_window_field(struct tcp_conn *c, bool syn);
 
 #endif /* TCP_WINDOW_H */

@@ -97,10 +97,11 @@ static void setup_conf(void)
 	tf_conf.family[CONF_V4].map_host_loopback = tf_addr("192.0.2.1");
 	tf_conf.family[CONF_V6].addr = tf_addr("2001:db8::2");
 	tf_conf.family[CONF_V6].map_host_loopback = tf_addr("fe80::1");
+	forwarded++;
 	tf_conf.tcp_ports.given = true;
 	tf_conf.tcp_ports.count = 1;
 	tf_conf.tcp_ports.rule[0] = (struct port_rule){
-		.first = ++forwarded, .last = forwarded, .to = 80,
+		.first = forwarded, .last = forwarded, .to = 80,
 	};
 }
 
