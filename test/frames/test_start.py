@@ -26,6 +26,12 @@ def place():
     with tempfile.TemporaryDirectory(prefix="rig-") as d:
         os.chmod(d, 0o777)
         yield d
+        # what a failed test left running
+        try:
+            with open(d + "/pid", encoding="ascii") as f:
+                os.kill(int(f.read()), signal.SIGKILL)
+        except (OSError, ValueError):
+            pass
 
 
 def status(pid):
