@@ -9,7 +9,7 @@ MANDIR = $(PREFIX)/share/man
 SAN ?= 0
 WERROR ?= 0
 FUZZ_CC ?= clang
-FUZZ_SECONDS ?= 15
+FUZZ_SECONDS ?= 10
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || \
 		   cat VERSION 2>/dev/null || echo unknown)
 
