@@ -456,6 +456,25 @@ TEST(fin_out_of_order)
 	tf_teardown();
 }
 
+/* ... and one beyond the window, too, although its data begins within */
+TEST(fin_beyond_the_window)
+{
+	uint32_t wnd;
+
+	tf_setup();
+	open_out();
+	wnd = conn()->rcv_adv - conn()->rcv_nxt;
+	queue(ACK, 0, 0, pattern(0), wnd - 2);
+	queue(ACK | FIN, (int32_t)wnd - 2, 0, "abcd", 4);
+	flush();
+	SAW(ACK, 0, (int32_t)wnd, 0);
+	STATE(ESTABLISHED);
+	sends(ACK | FIN, (int32_t)wnd, 0, "cd", 2);
+	SAW(ACK, 0, (int32_t)wnd + 3, 0);
+	STATE(CLOSE_WAIT);
+	tf_teardown();
+}
+
 TEST(data_behind_a_fin)
 {
 	tf_setup();

@@ -242,6 +242,23 @@ TEST(timeout_by_round_trip)
 	tf_teardown();
 }
 
+/* ... of a fast retransmission neither */
+TEST(no_round_trip_of_what_was_resent)
+{
+	tf_setup();
+	open_out();
+	peer_sends(pattern(0), 4 * MSS);
+	forget();
+	tf_later(50 * USEC_PER_MSEC);
+	for (int i = 0; i < 3; i++)
+		sends(ACK, 0, 0, NULL, 0);
+	SAW(ACK, 0, 0, MSS);
+	tf_later(500 * USEC_PER_MSEC);
+	sends(ACK, 0, 4 * MSS, NULL, 0);
+	CHECK_EQ(conn()->srtt, 0);
+	tf_teardown();
+}
+
 /* A silent guest is given up after tcp_retries2, and told */
 TEST(giving_up)
 {
