@@ -112,6 +112,7 @@ enum tcp_move {
  * @inactive:		nothing from either side since the last inactivity sweep
  * @probe_sent:		a keepalive went out, its reply is expected
  * @keepalive:		the guest sends keepalives: SO_KEEPALIVE is on
+ * @rides:		ACKs in a row that rode on data in time; at most 15
  */
 struct tcp_conn {
 	struct watch watch;
@@ -170,6 +171,7 @@ struct tcp_conn {
 	uint32_t inactive:1;
 	uint32_t probe_sent:1;
 	uint32_t keepalive:1;
+	uint32_t rides:4;
 };
 
 _Static_assert(sizeof(struct tcp_conn) <= FLOW_ROOM, "fits a flow");

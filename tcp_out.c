@@ -46,6 +46,13 @@
 #define TCP_RTO_MAX		(120 * USEC_PER_SEC)
 /* An ACK for a few bytes waits this long for an answer to ride on */
 #define TCP_ACK_DELAY		400
+/*
+ * After so many in a row that found one there is a dialogue, and an ACK may wait
+ * longer. It will not, but the timer then stands for many of them, where 400 us
+ * would mean two timerfd_settime() and a wake-up for each.
+ */
+#define TCP_RIDES		8
+#define TCP_ACK_DELAY_DIALOGUE	(4 * USEC_PER_MSEC)
 /* More unacknowledged bytes than this are acknowledged at once */
 #define TCP_ACK_DELAY_BYTES	1448
 /* Fast retransmit, and what sets it off at the other side (RFC 5681 3.2) */
@@ -351,6 +358,7 @@ static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
 		tcp_fill(c, l, &e, seq, flags);
 		seq += (uint32_t)l->len;
 	}
+	c->rides += c->rcv_nxt != c->rcv_acked && c->rides < TCP_RIDES;
 	tcp_acked(c);
 }
 
@@ -691,29 +699,28 @@ static void tcp_send_dupacks(struct tcp_conn *c)
 /* Whether an ACK goes out now; else it may wait for data to ride on */
 static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 {
-	bool update = tcp_window_update(c);
-	bool due = c->ack_at && c->ack_at <= now;
-	usec_t look;
+	bool update = tcp_window_update(c), owed = c->rcv_nxt != c->rcv_acked;
+	usec_t wait;
 
-	if (due) {
-		c->ack_at = 0;
-		c->ack_now |= c->rcv_nxt != c->rcv_acked;
-	}
 	if (update && c->bounced) {
 		c->bounced = false;
 		c->acks_due = TCP_DUPACKS;
 	}
+	if (c->ack_at && c->ack_at <= now) {
+		c->ack_at = 0;
+		c->ack_now |= owed;
+		c->rides = 0;
+	}
 	if (c->ack_now || update ||
 	    c->rcv_nxt - c->rcv_acked > TCP_ACK_DELAY_BYTES)
 		return true;
-	if (c->ack_at)
-		return false;
-	if (c->rcv_nxt != c->rcv_acked) {
-		c->ack_at = now + TCP_ACK_DELAY;
-	} else {
-		look = tcp_window_look_at(c);
-		c->ack_at = look ? now + look : 0;
-	}
+	if (owed)
+		wait = c->rides < TCP_RIDES ? TCP_ACK_DELAY
+					    : TCP_ACK_DELAY_DIALOGUE;
+	else
+		wait = c->ack_at ? 0 : tcp_window_look_at(c);
+	if (wait && (!c->ack_at || c->ack_at > now + wait))
+		c->ack_at = now + wait;
 	return false;
 }
 
