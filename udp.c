@@ -2,7 +2,7 @@
 /*
  * udp: UDP conversations between the guest and the host's sockets
  *
- * Entry points; udp_flow.h says which file does what. State: whether UDP is
+ * Entry points; udp_conv.h says which file does what. State: whether UDP is
  * switched off.
  */
 #include "udp.h"
@@ -11,7 +11,10 @@
 #include <netinet/in.h>
 
 #include "lib/stats.h"
+#include "udp_err.h"
 #include "udp_flow.h"
+#include "udp_in.h"
+#include "udp_listen.h"
 
 static bool udp_off;
 

@@ -8,7 +8,7 @@
  * headers quoted to the guest are those of its own datagram, written anew from
  * the flow. No state.
  */
-#include "udp_flow.h"
+#include "udp_err.h"
 
 #include <errno.h>
 #include <linux/errqueue.h>
@@ -18,6 +18,7 @@
 
 #include "guest.h"
 #include "lib/bytes.h"
+#include "udp_conv.h"
 
 /** Payload that fits a quote with its headers (RFC 4443 2.4 (c)) */
 #define UDP_ERR_QUOTE		(1280 - IP6_HLEN - ICMP_HLEN)

@@ -40,6 +40,9 @@
 #include "fwd.h"
 #include "lib/log.h"
 #include "lib/stats.h"
+#include "udp_conv.h"
+#include "udp_err.h"
+#include "udp_out.h"
 
 #define UDP_UNREPLIED	(30 * USEC_PER_SEC)
 #define UDP_STREAM	(180 * USEC_PER_SEC)

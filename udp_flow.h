@@ -1,98 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * udp_flow: a UDP conversation, and what the files of UDP offer each other
- *
- *	udp.c         entry points
- *	udp_listen.c  forwarded ports: datagrams of clients not known yet
- *	udp_flow.c    life and death, events, timers
- *	udp_in.c      guest -> socket
- *	udp_out.c     socket -> guest
- *	udp_err.c     errors of the host -> ICMP to the guest
- *
- * Calls go from the top of this list down only.
+ * udp_flow: life and death of a conversation, its events and timers
  */
 #ifndef UDP_FLOW_H
 #define UDP_FLOW_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "flow.h"
-#include "icmp.h"
-#include "lib/iov.h"
-#include "lib/loop.h"
-#include "lib/packet.h"
 #include "lib/timer.h"
-
-/** Room for the largest UDP payload of all (65535 bytes less headers) */
-#define UDP_DATAGRAM_MAX	65535
-
-/**
- * struct udp_flow - what UDP keeps of a conversation, in flow.room
- * @watch:	the connected socket
- * @timer:	its end; armed lazily: looks at @last when it fires
- * @last:	when a datagram last went either way
- * @stalled_next:	list of flows the link had no room for, index + 1
- * @stalled_prev:	the same
- * @expect:	largest datagram to expect from the socket, bytes
- * @guest:	the guest's side, INI or TGT
- * @stalled:	on the list; the socket is not watched for input
- * @replied:	the side that did not begin has spoken, too
- * @dns:	a query to a DNS server
- * @no_gso:	the kernel refused UDP_SEGMENT here
- * @pmtudisc:	what IP_MTU_DISCOVER is set to, plus 1; 0: the kernel's default
- * @ttl:	what IP_TTL is set to; 64: the kernel's default, too
- * @tos:	what IP_TOS is set to
- */
-struct udp_flow {
-	struct watch watch;
-	struct timer timer;
-	usec_t last;
-	uint32_t stalled_next;
-	uint32_t stalled_prev;
-	uint32_t expect;
-	uint8_t guest;
-	bool stalled;
-	bool replied;
-	bool dns;
-	bool no_gso;
-	uint8_t pmtudisc;
-	uint8_t ttl;
-	uint8_t tos;
-};
-
-/**
- * udp_of() - UDP's part of a flow
- * @f:		flow of type FLOW_UDP
- * Return: its room
- */
-static inline struct udp_flow *udp_of(struct flow *f)
-{
-	return flow_as(f, struct udp_flow);
-}
-
-/**
- * udp_guest_side() - The guest's side of a flow
- * @f:		flow of type FLOW_UDP
- * Return: the side
- */
-static inline struct flow_side *udp_guest_side(struct flow *f)
-{
-	return &f->side[udp_of(f)->guest];
-}
-
-/**
- * udp_host_side() - The host's side of a flow
- * @f:		flow of type FLOW_UDP
- * Return: the side
- */
-static inline struct flow_side *udp_host_side(struct flow *f)
-{
-	return &f->side[!udp_of(f)->guest];
-}
-
-int udp_listen_all(void);
 
 void udp_flow_init(void);
 int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
@@ -101,16 +15,5 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 				   const struct flow_side *guest, usec_t now);
 void udp_flow_spoke(struct flow *f, unsigned side, usec_t now);
 void udp_flow_resume_all(void);
-
-void udp_in_send(struct flow *f, const struct packet *run);
-
-int udp_out_recv(struct flow *f);
-bool udp_out_has_room(const struct flow_side *guest);
-bool udp_out_send(const struct flow_side *guest, const void *data, size_t len);
-uint8_t *udp_out_buffer(unsigned i);
-
-void udp_err_drain(struct flow *f);
-void udp_err_report(struct flow *f, struct icmp_error *e,
-		    const struct slice *payload);
 
 #endif /* UDP_FLOW_H */

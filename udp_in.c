@@ -10,7 +10,7 @@
  *
  * State: the batch being sent; empty between calls.
  */
-#include "udp_flow.h"
+#include "udp_in.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 
 #include "lib/stats.h"
+#include "udp_conv.h"
+#include "udp_err.h"
 
 /** Most datagrams a call */
 #define UDP_IN_BATCH	128

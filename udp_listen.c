@@ -10,7 +10,7 @@
  *
  * State: the listening sockets.
  */
-#include "udp_flow.h"
+#include "udp_listen.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,6 +20,9 @@
 
 #include "fwd.h"
 #include "lib/stats.h"
+#include "udp_conv.h"
+#include "udp_flow.h"
+#include "udp_out.h"
 
 /** Listening sockets: each port, once for any address */
 #define UDP_LISTEN_MAX		65536

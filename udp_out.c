@@ -22,7 +22,7 @@
  *
  * State: the batch and the buffers; nothing lives from call to call.
  */
-#include "udp_flow.h"
+#include "udp_out.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -34,6 +34,7 @@
 #include "lib/bytes.h"
 #include "lib/stats.h"
 #include "link/link.h"
+#include "udp_conv.h"
 
 /** Most datagrams a call */
 #define UDP_OUT_BATCH		64

@@ -17,7 +17,12 @@
 #include "conf.h"
 #include "lib/packet.h"
 #include "test/unit/memlink.h"
+#include "udp_conv.h"
+#include "udp_err.h"
 #include "udp_flow.h"
+#include "udp_in.h"
+#include "udp_listen.h"
+#include "udp_out.h"
 
 #define GUEST_PORT	4000
 #define FORWARDED	5000
