@@ -182,6 +182,27 @@ static void isolation_drop_caps(void)
 		die("Cannot drop capabilities: %s", strerror(errno));
 }
 
+/*
+ * 0, or a negative error code where the host does not let us. Some let anybody
+ * make a user namespace, but without capabilities in it (AppArmor's
+ * apparmor_restrict_unprivileged_userns): then what comes next is refused.
+ */
+static int isolation_namespaces(bool pid_namespace)
+{
+	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+		    (pid_namespace ? CLONE_NEWPID : 0);
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int rc;
+
+	if (unshare(CLONE_NEWUSER))
+		return -errno;
+	rc = isolation_map(uid, gid);
+	if (!rc && unshare(flags))
+		rc = -errno;
+	return rc;
+}
+
 /**
  * isolation_enter() - Leave the host's file system, users and processes behind
  * @how:	how far to go
@@ -191,22 +212,12 @@ static void isolation_drop_caps(void)
  */
 void isolation_enter(const struct isolation *how)
 {
-	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-		    (how->pid_namespace ? CLONE_NEWPID : 0);
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	int rc;
+	int rc = isolation_namespaces(how->pid_namespace);
 
-	if (unshare(CLONE_NEWUSER)) {
+	if (rc) {
 		warn("No user namespace (%s): going on without namespaces of "
-		     "our own", strerror(errno));
+		     "our own", strerror(-rc));
 	} else {
-		rc = isolation_map(uid, gid);
-		if (rc)
-			die("Cannot map user and group IDs: %s", strerror(-rc));
-		if (unshare(flags))
-			die("Cannot leave the host's namespaces: %s",
-			    strerror(errno));
 		unshare(CLONE_NEWCGROUP);	/* nice to have */
 		isolation_root(how->chroot_fallback);
 	}
