@@ -117,15 +117,12 @@ static void passt_on_signal(struct watch *w, uint32_t events, usec_t now)
 	}
 }
 
+/* Only wakes the loop: due timers have run when this is called */
 static void passt_on_clock(struct watch *w, uint32_t events, usec_t now)
 {
-	uint64_t expired;
-
+	(void)w;
 	(void)events;
 	(void)now;
-	/* EAGAIN: set anew meanwhile; due timers ran before this anyway */
-	if (read(w->fd, &expired, sizeof(expired)) < 0 && errno != EAGAIN)
-		warn_limited("timerfd: %s", strerror(errno));
 }
 
 static void passt_on_stats(struct timer *t, usec_t now)
@@ -182,7 +179,8 @@ static void passt_loop_init(const struct conf *c, usec_t now)
 	passt_clock.fn = passt_on_clock;
 	if (passt_clock.fd < 0)
 		die("Cannot create a timer: %s", strerror(-passt_clock.fd));
-	rc = loop_add(&passt_clock, EPOLLIN);
+	/* Edge-triggered: each expiry wakes once, and nothing need be read */
+	rc = loop_add(&passt_clock, EPOLLIN | EPOLLET);
 	if (rc < 0)
 		die("Cannot watch the timer: %s", strerror(-rc));
 
