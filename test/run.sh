@@ -121,14 +121,14 @@ run_pytest() # PART DIRECTORY [ARGUMENT]...
 part_frames()
 {
 	build all || { count frames 0 1; return; }
-	PASST=$PWD/passt run_pytest frames test/frames -n "$((jobs * 3))"
+	PASST=$PWD/passt run_pytest frames test/frames -n "$((jobs * 2))"
 }
 
 part_frames_san()
 {
 	build SAN=1 all || { count frames-san 0 1; return; }
 	RIG_FUZZ=1000000 PASST=$PWD/build/san/passt run_pytest frames-san test/frames \
-		-n "$((jobs * 3))"
+		-n "$((jobs + 1))"
 }
 
 part_vm()
