@@ -22,6 +22,7 @@ struct link_caps *memlink_caps(void);
 void memlink_queue(const void *frame, size_t len);
 unsigned memlink_sent(void);
 const uint8_t *memlink_frame(unsigned i, size_t *len, uint16_t *gso_size);
+void memlink_check_answer(void);
 void memlink_clear(void);
 
 #endif /* MEMLINK_H */
