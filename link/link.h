@@ -56,6 +56,12 @@
  * @len:	payload bytes filled in, set by the borrower before commit
  * @gso_size:	payload bytes a segment, where one frame stands for several
  *		(links with gso only), else 0; set by the borrower
+ * @csum_start:	where in @hdr the bytes begin that the other side completes the
+ *		checksum of (links with csum only), 0: the frame is whole
+ * @csum_off:	and where behind that the checksum stands; both are set by
+ *		frame_finish()
+ *
+ * The last three are 0 when lent.
  */
 struct loan {
 	uint8_t *hdr;
@@ -63,6 +69,8 @@ struct loan {
 	unsigned cnt;
 	size_t len;
 	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_off;
 };
 
 /**
