@@ -17,6 +17,17 @@
 #include "lib/portspec.h"
 
 /**
+ * enum fwd_way - which way a forwarding rule leads
+ * @FWD_IN:	listens on the host, leads to the guest (-t, -u)
+ * @FWD_OUT:	listens in the guest's namespace, leads to the host's loopback
+ *		(-T, -U)
+ */
+enum fwd_way {
+	FWD_IN,
+	FWD_OUT,
+};
+
+/**
  * struct fwd_port - one port to listen on
  * @rule:	its rule
  * @index:	index of the rule, for fwd_rule()
@@ -39,6 +50,8 @@ bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
 		 struct flow_side *host);
 bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
 		  struct flow_side *guest);
+bool fwd_splice(enum fwd_way way, const struct port_rule *r,
+		const struct flow_side *from, struct flow_side *to);
 int fwd_socket(uint8_t proto, const struct flow_side *host);
 
 #endif /* FWD_H */
