@@ -41,6 +41,7 @@
 #include "lib/stats.h"
 #include "link/capture.h"
 #include "link/link.h"
+#include "link/server.h"
 #include "link/stream.h"
 #include "serve/arp.h"
 #include "serve/dhcp.h"
@@ -217,11 +218,11 @@ static void passt_guest_init(const struct conf *c)
 
 static const struct link_ops *passt_link(const struct conf *c)
 {
-	struct stream_conf s = { .listen_fd = -1, .fd = c->fd,
+	struct server_conf s = { .listen_fd = -1, .fd = c->fd,
 				 .one_off = c->one_off, .stop = passt_end };
 
 	if (c->fd < 0) {
-		s.listen_fd = stream_listen(c->socket, passt_path,
+		s.listen_fd = server_listen(c->socket, passt_path,
 					    sizeof(passt_path));
 		if (s.listen_fd < 0)
 			die("--socket %s: %s", *c->socket ? c->socket :
@@ -242,7 +243,7 @@ static void passt_link_init(const struct conf *c, int pcap_fd)
 
 static void passt_link_start(usec_t now)
 {
-	int rc = stream_start(now);
+	int rc = server_start(now);
 
 	if (rc)
 		die("Cannot wait for clients: %s", strerror(-rc));

@@ -27,17 +27,14 @@
  * The client's end is told to the user (down) only from the watch's handler,
  * never inside receive, reserve or flush, whose callers are busy with flows.
  *
- * Copies of ours: none in, none out. State: listening watch, client, buffers.
+ * Copies of ours: none in, none out. State: the client, buffers.
  */
 #include "link/stream.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "lib/bytes.h"
@@ -61,29 +58,19 @@
  */
 #define STREAM_SNDBUF		(256 * 1024)
 
-#define STREAM_DEFAULT_PATH	"/tmp/passt_%d.socket"
-#define STREAM_DEFAULT_PATHS	64
-
 _Static_assert(STREAM_RX_SIZE / 2 >= STREAM_PREFIX + STREAM_LENGTH_MAX,
 	       "a frame must fit behind what need not be moved");
-
-static struct stream_conf stream_conf;
-static struct watch stream_listener;
 
 /**
  * struct stream_client - the client being served
  * @watch:	its watch; .fd -1: there is none
  * @events:	what the watch is armed for
- * @leaving:	it hung up, what it sent before is still read
  * @lost:	nothing more can come: to be closed by the handler
- * @rival:	another one waits, put off for a turn
  */
 static struct stream_client {
 	struct watch watch;
 	uint32_t events;
-	bool leaving;
 	bool lost;
-	bool rival;
 } client = { .watch.fd = -1 };
 
 /**
@@ -357,9 +344,8 @@ static void stream_close(void)
 {
 	if (client.watch.fd >= 0)
 		close(client.watch.fd);
-	if (stream_listener.fd >= 0)
-		close(stream_listener.fd);
-	client.watch.fd = stream_listener.fd = -1;
+	client.watch.fd = -1;
+	server_close();
 }
 
 static const struct link_ops stream_ops = {
@@ -379,7 +365,7 @@ static void stream_forget(void)
 	tx.first = tx.count = 0;
 	tx.end = 0;
 	tx.blocked = tx.wanted = false;
-	client.leaving = client.lost = client.rival = false;
+	client.lost = false;
 }
 
 static void stream_leave(usec_t now)
@@ -388,17 +374,15 @@ static void stream_leave(usec_t now)
 	close(client.watch.fd);
 	client.watch.fd = -1;
 	stream_forget();
-	info("Client left");
 	link_events()->down(now);
-	if (stream_conf.one_off || stream_conf.listen_fd < 0)
-		stream_conf.stop();
+	server_client_left();
 }
 
 static void stream_on_client(struct watch *w, uint32_t events, usec_t now)
 {
 	(void)w;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		client.leaving = true;
+		server_client_leaving();
 	if (events & EPOLLOUT) {
 		tx.blocked = false;
 		stream_push();
@@ -438,145 +422,16 @@ static int stream_serve(int fd, usec_t now)
 	return 0;
 }
 
-/*
- * With a client here, a second one waits for a turn: if the first hung up
- * before, the kernel reports both in one go, in any order.
- */
-static void stream_on_listener(struct watch *w, uint32_t events, usec_t now)
-{
-	int fd;
-
-	(void)events;
-	if (client.watch.fd >= 0 && (client.leaving || !client.rival)) {
-		client.rival = true;
-		return;
-	}
-	fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	client.rival = false;
-	if (fd < 0)
-		return;
-	if (client.watch.fd >= 0) {
-		warn_limited("A second client was turned away");
-		close(fd);
-	} else if (stream_serve(fd, now)) {
-		close(fd);
-	}
-}
-
 /**
- * stream_init() - Set the link up; nothing happens until stream_start()
- * @c:		configuration, copied
+ * stream_init() - Set the link up; nothing happens until server_start()
+ * @c:		where clients come from, copied
  *
  * Return: the transport, for link_init()
  */
-const struct link_ops *stream_init(const struct stream_conf *c)
+const struct link_ops *stream_init(const struct server_conf *c)
 {
-	stream_conf = *c;
-	stream_listener = (struct watch){ .fn = stream_on_listener,
-					  .fd = c->listen_fd };
 	client.watch.fd = -1;
 	stream_forget();
+	server_init(c, stream_serve);
 	return &stream_ops;
-}
-
-/**
- * stream_start() - Wait for clients, or serve the one that was handed to us
- * @now:	time
- *
- * The loop, the link and its user are initialised before.
- *
- * Return: 0, or a negative error code
- */
-int stream_start(usec_t now)
-{
-	if (stream_conf.fd >= 0)
-		return stream_serve(stream_conf.fd, now);
-	if (listen(stream_listener.fd, SOMAXCONN))
-		return -errno;
-	return loop_add(&stream_listener, EPOLLIN);
-}
-
-/*
- * Remove a socket that nobody listens on. A datagram socket asks: connecting
- * it fails with ECONNREFUSED where nobody is, with EPROTOTYPE where somebody
- * listens for streams, who then does not notice (unix(7)).
- */
-static int stream_remove_stale(const struct sockaddr_un *sun)
-{
-	struct stat st;
-	int probe, rc;
-
-	if (lstat(sun->sun_path, &st))
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EADDRINUSE;
-	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (probe < 0)
-		return -errno;
-	rc = connect(probe, (const struct sockaddr *)sun, sizeof(*sun)) ?
-	     -errno : -EADDRINUSE;
-	close(probe);
-	if (rc == -ECONNREFUSED)
-		return unlink(sun->sun_path) ? -errno : 0;
-	return rc == -EPROTOTYPE ? -EADDRINUSE : rc;
-}
-
-static int stream_bind(int fd, const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	mode_t umask_was;
-	int rc;
-
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(sun.sun_path, path);
-	rc = stream_remove_stale(&sun);
-	if (rc)
-		return rc;
-	umask_was = umask(0177);
-	rc = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) ? -errno : 0;
-	umask(umask_was);
-	return rc;
-}
-
-static int stream_bind_default(int fd, char *used, size_t size)
-{
-	int rc = -EADDRINUSE;
-
-	for (int i = 1; rc && i <= STREAM_DEFAULT_PATHS; i++) {
-		snprintf(used, size, STREAM_DEFAULT_PATH, i);
-		rc = stream_bind(fd, used);
-	}
-	return rc;
-}
-
-/**
- * stream_listen() - Make the socket that the hypervisor connects to
- * @path:	where, or "": the first free default name
- * @used:	where to store the path that was taken
- * @size:	bytes there, at least those of sun_path
- *
- * Its mode is 0600 whatever the umask. A stale socket of that name is replaced.
- * Clients are refused until stream_start().
- *
- * Return: descriptor, or a negative error code, -EADDRINUSE for a path that is
- * in use, by a socket or anything else
- */
-int stream_listen(const char *path, char *used, size_t size)
-{
-	int fd, rc;
-
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (*path) {
-		rc = snprintf(used, size, "%s", path) >= (int)size ?
-		     -ENAMETOOLONG : stream_bind(fd, path);
-	} else {
-		rc = stream_bind_default(fd, used, size);
-	}
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
 }

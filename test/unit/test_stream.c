@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The stream link over real sockets: framing both ways in any portions,
- * back-pressure, clients that come and go, the listening socket
+ * back-pressure, clients that come and go
  */
 #include "link/stream.h"
 
@@ -99,7 +99,7 @@ static const struct link_events events = { on_readable, on_writable, on_up,
 static void setup(int listen_fd, int fd, bool one_off)
 {
 	static bool loop_made;
-	struct stream_conf c = { listen_fd, fd, one_off, on_stop };
+	struct server_conf c = { listen_fd, fd, one_off, on_stop };
 
 	if (!loop_made)
 		CHECK(!loop_init());
@@ -108,7 +108,7 @@ static void setup(int listen_fd, int fd, bool one_off)
 	got_len = wire_len = 0;
 	batches_per_turn = 1000;
 	link_init(stream_init(&c), &events);
-	CHECK(!stream_start(1));
+	CHECK(!server_start(1));
 }
 
 static void setup_pair(void)
@@ -544,7 +544,7 @@ static void make_path(void)
 static int listen_at(const char *at)
 {
 	char used[108];
-	int fd = stream_listen(at, used, sizeof(used));
+	int fd = server_listen(at, used, sizeof(used));
 
 	if (fd >= 0 && *at)
 		CHECK(!strcmp(used, at));
@@ -680,87 +680,6 @@ TEST(one_off)
 	CHECK_EQ(stops, 1);
 	teardown();
 	cleanup();
-}
-
-TEST(listen_mode_whatever_the_umask)
-{
-	static const mode_t masks[] = { 0, 022, 0777 };
-	struct stat st;
-
-	make_path();
-	for (unsigned i = 0; i < 3; i++) {
-		mode_t was = umask(masks[i]);
-		int fd = listen_at(path);
-
-		CHECK(fd >= 0);
-		CHECK_EQ(umask(was), masks[i]);
-		CHECK(!stat(path, &st));
-		CHECK_EQ(st.st_mode & 07777, 0600);
-		close(fd);
-	}
-	cleanup();
-}
-
-TEST(listen_stale_and_live)
-{
-	int fd, fd2;
-
-	make_path();
-	fd = listen_at(path);
-	CHECK(fd >= 0);
-	CHECK_EQ(listen_at(path), -EADDRINUSE);
-	CHECK(!listen(fd, 1));
-	CHECK_EQ(listen_at(path), -EADDRINUSE);
-	/* the live one did not notice */
-	CHECK(accept(fd, NULL, NULL) < 0 && errno == EAGAIN);
-	close(fd);
-	fd2 = listen_at(path);
-	CHECK(fd2 >= 0);
-	close(fd2);
-	cleanup();
-}
-
-TEST(listen_errors)
-{
-	char used[108], longer[200];
-	int fd;
-
-	make_path();
-	memset(longer, 'a', sizeof(longer));
-	memcpy(longer, dir, strlen(dir));
-	longer[strlen(dir)] = '/';
-	longer[108] = 0;
-	CHECK_EQ(stream_listen(longer, used, sizeof(used)), -ENAMETOOLONG);
-	longer[107] = 0;
-	fd = stream_listen(longer, used, sizeof(used));
-	CHECK(fd >= 0);
-	close(fd);
-	unlink(longer);
-	fd = open(path, O_CREAT | O_RDWR, 0600);
-	CHECK_EQ(listen_at(path), -EADDRINUSE);
-	CHECK(!access(path, F_OK));
-	close(fd);
-	unlink(path);
-	CHECK(!symlink("/nowhere", path));
-	CHECK_EQ(listen_at(path), -EADDRINUSE);
-	unlink(path);
-	CHECK_EQ(listen_at("/nonexistent/s"), -ENOENT);
-	cleanup();
-}
-
-TEST(listen_default_names)
-{
-	char first[108], second[108];
-	int a = stream_listen("", first, sizeof(first));
-	int b = stream_listen("", second, sizeof(second));
-
-	CHECK(a >= 0 && b >= 0);
-	CHECK(!strncmp(first, "/tmp/passt_", 11));
-	CHECK(strcmp(first, second));
-	close(a);
-	close(b);
-	unlink(first);
-	unlink(second);
 }
 
 int main(int argc, char **argv)
