@@ -25,12 +25,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/nlmsg.h"
 #include "lib/bytes.h"
 
 /** lo has this index in every network namespace */
 #define NETLINK_LOOPBACK	1
-/** What the kernel sends at once: at most 32 KiB (netlink_dump()) */
-#define NETLINK_BUFFER		(64 * 1024)
 /** How often a dump that changed under way is asked for */
 #define NETLINK_TRIES		8
 /** Longest prefix of a dotted quad, and of 128 bits */
@@ -39,30 +38,10 @@
 /** Attributes that are looked at: type below this */
 #define NETLINK_ATTRS		32
 
-/**
- * struct netlink_attr - an attribute's value
- * @p:		first byte, NULL: not there
- * @len:	bytes
- */
-struct netlink_attr {
-	const uint8_t *p;
-	size_t len;
-};
-
 typedef void (*netlink_fn)(struct netlink_view *v, struct cur *c);
 
-/* Numbers here are in the host's byte order */
-static uint32_t netlink_u32(const struct netlink_attr *a)
-{
-	uint32_t n = 0;
-
-	if (a->len >= sizeof(n))
-		memcpy(&n, a->p, sizeof(n));
-	return n;
-}
-
 /* Unset where it is none of the family; a mapped IPv4 address is not of IPv6 */
-static struct addr netlink_addr(const struct netlink_attr *a, int family)
+static struct addr netlink_addr(const struct nlmsg_attr *a, int family)
 {
 	struct addr v6;
 
@@ -72,42 +51,6 @@ static struct addr netlink_addr(const struct netlink_attr *a, int family)
 		return ADDR_ANY6;
 	v6 = addr_from_v6(a->p);
 	return addr_is_v4(&v6) ? ADDR_ANY6 : v6;
-}
-
-/* A fixed header of @size bytes, copied to @to; then its padding */
-static bool netlink_header(struct cur *c, void *to, size_t size)
-{
-	const uint8_t *p = cur_take(c, NLMSG_ALIGN(size));
-
-	if (!p)
-		return false;
-	memcpy(to, p, size);
-	return true;
-}
-
-/* Takes attributes until something does not fit; the last of a type counts */
-static void netlink_attrs(struct cur *c, struct netlink_attr *attr)
-{
-	struct rtattr h;
-	const uint8_t *p;
-	size_t len, pad;
-
-	memset(attr, 0, NETLINK_ATTRS * sizeof(*attr));
-	while ((p = cur_take(c, sizeof(h)))) {
-		memcpy(&h, p, sizeof(h));
-		if (h.rta_len < sizeof(h))
-			return;
-		len = h.rta_len - sizeof(h);
-		p = cur_take(c, len);
-		if (!p)
-			return;
-		h.rta_type &= NLA_TYPE_MASK;
-		if (h.rta_type < NETLINK_ATTRS)
-			attr[h.rta_type] = (struct netlink_attr){ p, len };
-		/* The last one may lack its padding */
-		pad = RTA_ALIGN(len) - len;
-		cur_take(c, pad < c->left ? pad : c->left);
-	}
 }
 
 /**
@@ -126,9 +69,9 @@ struct netlink_hop {
 
 /* Of the next hops of a multipath route the heaviest; the first of equals */
 static struct netlink_hop netlink_multipath(const struct netlink_view *v,
-					    const struct netlink_attr *multi)
+					    const struct nlmsg_attr *multi)
 {
-	struct netlink_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[NETLINK_ATTRS];
 	struct cur c = cur_of(multi->p, multi->len);
 	struct netlink_hop best = { .ifindex = 0 };
 	struct rtnexthop h;
@@ -143,7 +86,7 @@ static struct netlink_hop netlink_multipath(const struct netlink_view *v,
 		if (!p || h.rtnh_len < sizeof(h))
 			break;
 		hop = cur_of(p + sizeof(h), h.rtnh_len - sizeof(h));
-		netlink_attrs(&hop, attr);
+		nlmsg_attrs(&hop, attr, NETLINK_ATTRS);
 		if (h.rtnh_hops > weight && h.rtnh_ifindex > 0 &&
 		    !(h.rtnh_flags & RTNH_F_DEAD) &&
 		    (!v->only || v->only == (unsigned)h.rtnh_ifindex)) {
@@ -157,22 +100,22 @@ static struct netlink_hop netlink_multipath(const struct netlink_view *v,
 }
 
 static struct netlink_hop netlink_next_hop(const struct netlink_view *v,
-					   const struct netlink_attr *attr)
+					   const struct nlmsg_attr *attr)
 {
-	struct netlink_hop hop = { .ifindex = netlink_u32(&attr[RTA_OIF]) };
+	struct netlink_hop hop = { .ifindex = nlmsg_u32(&attr[RTA_OIF]) };
 
 	hop.gateway = netlink_addr(&attr[RTA_GATEWAY], v->family);
 	if (attr[RTA_MULTIPATH].p)
 		hop = netlink_multipath(v, &attr[RTA_MULTIPATH]);
 	hop.source = netlink_addr(&attr[RTA_PREFSRC], v->family);
-	hop.metric = netlink_u32(&attr[RTA_PRIORITY]);
+	hop.metric = nlmsg_u32(&attr[RTA_PRIORITY]);
 	return hop;
 }
 
 /* Every interface has such routes */
 static bool netlink_is_trivial(const struct netlink_view *v,
 			       const struct rtmsg *m,
-			       const struct netlink_attr *attr)
+			       const struct nlmsg_attr *attr)
 {
 	struct addr dst = netlink_addr(&attr[RTA_DST], v->family);
 
@@ -205,15 +148,15 @@ static void netlink_any_route(struct netlink_routes *r,
 
 static void netlink_on_route(struct netlink_view *v, struct cur *c)
 {
-	struct netlink_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[NETLINK_ATTRS];
 	struct netlink_hop hop;
 	struct rtmsg m;
 	unsigned table;
 
-	if (!netlink_header(c, &m, sizeof(m)) || m.rtm_family != v->family)
+	if (!nlmsg_header(c, &m, sizeof(m)) || m.rtm_family != v->family)
 		return;
-	netlink_attrs(c, attr);
-	table = attr[RTA_TABLE].p ? netlink_u32(&attr[RTA_TABLE]) :
+	nlmsg_attrs(c, attr, NETLINK_ATTRS);
+	table = attr[RTA_TABLE].p ? nlmsg_u32(&attr[RTA_TABLE]) :
 				    m.rtm_table;
 	if (table != RT_TABLE_MAIN || m.rtm_type != RTN_UNICAST ||
 	    m.rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
@@ -244,21 +187,21 @@ static unsigned netlink_rank(const struct ifaddrmsg *m, uint32_t flags,
 
 static void netlink_on_addr(struct netlink_view *v, struct cur *c)
 {
-	struct netlink_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[NETLINK_ATTRS];
 	struct ifaddrmsg m;
 	struct addr a;
 	uint32_t flags;
 	unsigned rank;
 
-	if (!netlink_header(c, &m, sizeof(m)) || m.ifa_family != v->family ||
+	if (!nlmsg_header(c, &m, sizeof(m)) || m.ifa_family != v->family ||
 	    m.ifa_index != v->only ||
 	    m.ifa_prefixlen > NETLINK_BITS(v->family))
 		return;
-	netlink_attrs(c, attr);
+	nlmsg_attrs(c, attr, NETLINK_ATTRS);
 	/* Of a point-to-point interface IFA_ADDRESS is the peer's */
 	a = netlink_addr(attr[IFA_LOCAL].p ? &attr[IFA_LOCAL] :
 			 &attr[IFA_ADDRESS], v->family);
-	flags = attr[IFA_FLAGS].p ? netlink_u32(&attr[IFA_FLAGS]) :
+	flags = attr[IFA_FLAGS].p ? nlmsg_u32(&attr[IFA_FLAGS]) :
 				    m.ifa_flags;
 	rank = netlink_rank(&m, flags, &a);
 	if (rank <= v->rank)
@@ -270,18 +213,18 @@ static void netlink_on_addr(struct netlink_view *v, struct cur *c)
 
 static void netlink_on_link(struct netlink_view *v, struct cur *c)
 {
-	struct netlink_attr attr[NETLINK_ATTRS];
-	const struct netlink_attr *name = &attr[IFLA_IFNAME];
+	struct nlmsg_attr attr[NETLINK_ATTRS];
+	const struct nlmsg_attr *name = &attr[IFLA_IFNAME];
 	struct ifinfomsg m;
 
-	if (!netlink_header(c, &m, sizeof(m)) ||
+	if (!nlmsg_header(c, &m, sizeof(m)) ||
 	    (unsigned)m.ifi_index != v->only)
 		return;
-	netlink_attrs(c, attr);
+	nlmsg_attrs(c, attr, NETLINK_ATTRS);
 	if (!name->len || name->len > IFNAMSIZ || name->p[name->len - 1])
 		return;
 	memcpy(v->ifname, name->p, name->len);
-	v->mtu = netlink_u32(&attr[IFLA_MTU]);
+	v->mtu = nlmsg_u32(&attr[IFLA_MTU]);
 }
 
 static const struct {
@@ -304,37 +247,6 @@ static void netlink_dispatch(struct netlink_view *v, uint16_t type,
 	}
 }
 
-/* The code of NLMSG_ERROR and NLMSG_DONE: 0, or negative */
-static int netlink_code(const struct cur *body)
-{
-	int32_t code = 0;
-
-	if (body->left >= sizeof(code))
-		memcpy(&code, body->p, sizeof(code));
-	return code < 0 && code > -4096 ? code : 0;
-}
-
-/* The next message's header and what follows it, its padding skipped */
-static bool netlink_message(struct cur *c, struct nlmsghdr *h, struct cur *body)
-{
-	const uint8_t *p = cur_take(c, sizeof(*h));
-	size_t len, pad;
-
-	if (!p)
-		return false;
-	memcpy(h, p, sizeof(*h));
-	if (h->nlmsg_len < sizeof(*h))
-		return false;
-	len = h->nlmsg_len - sizeof(*h);
-	p = cur_take(c, len);
-	if (!p)
-		return false;
-	*body = cur_of(p, len);
-	pad = NLMSG_ALIGN(len) - len;
-	cur_take(c, pad < c->left ? pad : c->left);
-	return true;
-}
-
 /**
  * netlink_parse() - Read messages of the kernel's
  * @v:		what to look for, and what was found so far
@@ -352,11 +264,11 @@ int netlink_parse(struct netlink_view *v, const void *buf, size_t len)
 	int rc;
 
 	while (c.left) {
-		if (!netlink_message(&c, &h, &body))
+		if (!nlmsg_next(&c, &h, &body))
 			return -EBADMSG;
 		if (h.nlmsg_flags & NLM_F_DUMP_INTR)
 			return -EINTR;
-		rc = netlink_code(&body);
+		rc = nlmsg_code(&body);
 		if (h.nlmsg_type == NLMSG_ERROR)
 			return rc ? rc : -EBADMSG;
 		if (h.nlmsg_type == NLMSG_DONE)
@@ -383,7 +295,7 @@ static int netlink_send(int fd, uint16_t type, int family)
 
 static int netlink_receive(int fd, struct netlink_view *v)
 {
-	static uint8_t buf[NETLINK_BUFFER];
+	static uint8_t buf[NLMSG_BUFFER];
 	ssize_t n;
 	int rc;
 
