@@ -108,10 +108,13 @@ void frame_finish(struct loan *l, const struct packet_ends *e, uint8_t proto,
 	if (!e->df && addr_is_v4(&e->dst))
 		packet_put_ip4_frag(l->hdr + ETH_HLEN_,
 				    (uint16_t)frame_next_id++, 0, false);
-	if (frame_csum_is_partial(proto))
-		packet_put_partial_csum(l4, l4_hlen + l->len, e, proto);
-	else
+	if (frame_csum_is_partial(proto)) {
+		l->csum_start = (uint16_t)l3_len;
+		l->csum_off = (uint16_t)packet_put_partial_csum(
+			l4, l4_hlen + l->len, e, proto);
+	} else {
 		packet_put_csum(l4, l4_hlen, &payload, e, proto);
+	}
 }
 
 /* Copy part of a slice into a loan's payload, behind what is there */

@@ -654,11 +654,15 @@ void packet_put_csum(uint8_t *l4, size_t l4_hlen, const struct slice *payload,
  *
  * The sum of the pseudo-header, not complemented, as VIRTIO_NET_HDR_F_NEEDS_CSUM
  * wants it (virtio 1.2, 5.1.6.2).
+ *
+ * Return: where in the header it stands
  */
-void packet_put_partial_csum(uint8_t *l4, size_t len,
-			     const struct packet_ends *e, uint8_t proto)
+size_t packet_put_partial_csum(uint8_t *l4, size_t len,
+			       const struct packet_ends *e, uint8_t proto)
 {
 	uint16_t csum = ~csum_fold(csum_pseudo(&e->src, &e->dst, proto, len));
+	uint8_t *field = packet_csum_field(l4, proto);
 
-	memcpy(packet_csum_field(l4, proto), &csum, sizeof(csum));
+	memcpy(field, &csum, sizeof(csum));
+	return (size_t)(field - l4);
 }

@@ -171,7 +171,7 @@ void packet_put_tcp(uint8_t *h, uint16_t sport, uint16_t dport,
 		    const struct tcp_fields *f, size_t hlen);
 void packet_put_csum(uint8_t *l4, size_t l4_hlen, const struct slice *payload,
 		     const struct packet_ends *e, uint8_t proto);
-void packet_put_partial_csum(uint8_t *l4, size_t len,
-			     const struct packet_ends *e, uint8_t proto);
+size_t packet_put_partial_csum(uint8_t *l4, size_t len,
+			       const struct packet_ends *e, uint8_t proto);
 
 #endif /* LIB_PACKET_H */

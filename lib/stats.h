@@ -38,7 +38,8 @@
 	X(NO_ROOM,	"link or socket full (UDP, ICMP)")		\
 	X(DISABLED,	"protocol switched off")			\
 	X(NO_ROUTE,	"no mapping for the address")			\
-	X(LENGTH,	"bad frame length prefix")
+	X(LENGTH,	"bad frame length prefix")			\
+	X(VNET,		"malformed virtio_net header")
 
 /**
  * enum drop_reason - why a frame was dropped
