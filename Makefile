@@ -71,13 +71,18 @@ PASST := passt
 else
 PASST := $B/passt
 endif
+# The same by its other name
+PASTA := $(PASST:%passt=%pasta)
 
 .PHONY: all check check-unit check-tree check-frames check-vm check-fuzz \
 	demo bench lint install clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PASST)
+all: $(PASST) $(PASTA)
+
+$(PASTA): $(PASST)
+	@ln -sf passt $@
 
 $(PASST): $B/passt.o $B/libpasst.a
 	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -144,6 +149,7 @@ lint:
 install: all
 	install -d '$(DESTDIR)$(BINDIR)'
 	install -m 0755 passt '$(DESTDIR)$(BINDIR)/passt'
+	ln -sf passt '$(DESTDIR)$(BINDIR)/pasta'
 	for m in $(wildcard doc/*.1); do \
 		install -D -m 0644 $$m '$(DESTDIR)$(MANDIR)/man1/'$${m##*/} || \
 		exit 1; done

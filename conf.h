@@ -8,21 +8,19 @@
 #ifndef CONF_H
 #define CONF_H
 
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "conf_host.h"
-#include "host/netconf.h"
+#include "conf_ns.h"
 #include "lib/addr.h"
 #include "lib/log.h"
 #include "lib/portspec.h"
 
 #define CONF_SEARCH_MAX	32
 #define CONF_NAME_MAX	256
-#define CONF_PATH_MAX	4096
 
 /**
  * enum conf_mode - what the binary was called as
@@ -30,51 +28,6 @@
  * @MODE_PASTA:	a network namespace
  */
 enum conf_mode { MODE_PASST, MODE_PASTA };
-
-/**
- * enum conf_ns_form - which network namespace is served (pasta)
- * @CONF_NS_COMMAND:	a new one, for a command or a shell
- * @CONF_NS_PID:	that of a process
- * @CONF_NS_PATH:	one that a path stands for
- */
-enum conf_ns_form { CONF_NS_COMMAND, CONF_NS_PID, CONF_NS_PATH };
-
-/**
- * struct conf_ns - the namespace and what is done inside (pasta)
- * @form:	enum conf_ns_form
- * @command:	arguments, NULL after the last; NULL: the user's shell
- * @pid:	process whose namespaces are joined
- * @netns:	network namespace, a path; or ""
- * @userns:	user namespace to join, a path; with @command the new network
- *		namespace is made there; or "": with @pid, that of the process
- * @netns_only:	no user namespace is joined, or made
- * @no_netns_quit:	stay when the namespace goes
- * @no_pidns:	@command stays in our PID namespace
- * @config_net:	configure the interface inside, and not just lo
- * @no_copy_routes:	of the routes, only the default one
- * @no_copy_addrs:	of the addresses, only the first one
- * @no_tap:	--splice-only: there is no interface but lo
- * @ifname:	name of the interface inside; never ""
- * @mac:	its MAC address, where @has_mac
- * @has_mac:	--ns-mac-addr was given
- */
-struct conf_ns {
-	enum conf_ns_form form;
-	char *const *command;
-	pid_t pid;
-	char netns[CONF_PATH_MAX];
-	char userns[CONF_PATH_MAX];
-	bool netns_only;
-	bool no_netns_quit;
-	bool no_pidns;
-	bool config_net;
-	bool no_copy_routes;
-	bool no_copy_addrs;
-	bool no_tap;
-	char ifname[IFNAMSIZ];
-	uint8_t mac[6];
-	bool has_mac;
-};
 
 /**
  * struct conf - the whole configuration

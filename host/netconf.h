@@ -9,6 +9,7 @@
 #ifndef HOST_NETCONF_H
 #define HOST_NETCONF_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,7 +46,7 @@ struct netconf_family {
  * @family:	IPv4, IPv6
  */
 struct netconf {
-	const char *ifname;
+	char ifname[IFNAMSIZ];
 	unsigned mtu;
 	struct netconf_family family[2];
 };

@@ -36,6 +36,8 @@ static void option_prepare(const struct option_table *t)
 		const struct option_def *o = &t->def[i];
 		int has = o->arg ? required_argument : no_argument;
 
+		if (!(o->of & t->of))
+			continue;
 		*l++ = (struct option){ o->name, has, NULL,
 					OPTION_LONG + (int)i };
 		if (o->alias)
@@ -56,10 +58,35 @@ static const struct option_def *option_find(const struct option_table *t,
 	if (val >= OPTION_LONG)
 		return &t->def[val - OPTION_LONG];
 	for (unsigned i = 0; i < t->count; i++) {
-		if (t->def[i].letter == val)
+		if (t->def[i].letter == val && t->def[i].of & t->of)
 			return &t->def[i];
 	}
 	return NULL;
+}
+
+/* Whether a word is a long option's name, alone or with an argument */
+static bool option_is(const char *name, const char *word)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	return len && !strncmp(word, name, len) &&
+	       (!word[len] || word[len] == '=');
+}
+
+/* No option of this program's, but of another one's? */
+static void option_refuse_other(const struct option_table *t, const char *word)
+{
+	bool is_long = !strncmp(word, "--", 2);
+
+	for (unsigned i = 0; i < t->count; i++) {
+		const struct option_def *o = &t->def[i];
+
+		if (is_long ? option_is(o->name, word + 2) ||
+			      option_is(o->alias, word + 2) :
+			      o->letter && o->letter == optopt)
+			die("--%s: not an option of %s (see --help)", o->name,
+			    t->program);
+	}
 }
 
 /* What getopt_long() found wrong, in one line */
@@ -74,6 +101,7 @@ static void option_refuse(const struct option_table *t, int val, char **argv)
 	if (o)
 		die("%s: --%s takes no argument (see --help)",
 		    argv[optind - 1], o->name);
+	option_refuse_other(t, optopt ? "" : argv[optind - 1]);
 	if (optopt)
 		die("-%c: no such option (see --help)", optopt);
 	die("%s: no such option (see --help)", argv[optind - 1]);
@@ -198,6 +226,16 @@ void option_set_interface(const struct option_def *o, const char *value)
 	option_check(o, value, value_interface(value, o->to));
 }
 
+/**
+ * option_set_ifname() - Handler: a new interface's name into IFNAMSIZ bytes
+ * @o:		option
+ * @value:	its argument
+ */
+void option_set_ifname(const struct option_def *o, const char *value)
+{
+	option_check(o, value, value_ifname(value, o->to));
+}
+
 /* The next word of a text and its length; 0 at the end */
 static size_t option_word(const char **text)
 {
@@ -250,7 +288,7 @@ static void option_help_one(const struct option_def *o, FILE *to)
 }
 
 /**
- * option_help() - Print what all options of a table do
+ * option_help() - Print what all options of the program that runs do
  * @t:		table of options
  * @to:		stream
  *
@@ -258,9 +296,16 @@ static void option_help_one(const struct option_def *o, FILE *to)
  */
 void option_help(const struct option_table *t, FILE *to)
 {
+	const char *group = NULL;
+
 	for (unsigned i = 0; i < t->count; i++) {
 		if (t->def[i].group)
-			fprintf(to, "\n%s:\n", t->def[i].group);
+			group = t->def[i].group;
+		if (!(t->def[i].of & t->of))
+			continue;
+		if (group)
+			fprintf(to, "\n%s:\n", group);
+		group = NULL;
 		option_help_one(&t->def[i], to);
 	}
 }

@@ -3,7 +3,8 @@
  * option: a command line read by a table, and help printed from the same
  *
  * A table of struct option_def is all there is to an option: its names, what
- * its argument is called, its help and what handles it.
+ * its argument is called, its help and what handles it. A binary that is
+ * several programs has one table for them all: each row says whose it is.
  */
 #ifndef LIB_OPTION_H
 #define LIB_OPTION_H
@@ -25,6 +26,7 @@ typedef void (*option_fn)(const struct option_def *o, const char *value);
  * @alias:	another long name, or NULL
  * @letter:	short name, or 0
  * @arg:	what its argument is called, NULL: takes none
+ * @of:		programs that have it, bits
  * @group:	heading; set where a new group begins
  * @help:	what it does, and what holds without it
  * @fn:		handler
@@ -36,6 +38,7 @@ struct option_def {
 	const char *alias;
 	char letter;
 	const char *arg;
+	unsigned of;
 	const char *group;
 	const char *help;
 	option_fn fn;
@@ -44,13 +47,27 @@ struct option_def {
 };
 
 /**
- * struct option_table - the options of a program
- * @def:	options
+ * struct option_table - the options of a binary
+ * @def:	options; one name may have several rows, of different programs
  * @count:	how many, OPTION_MAX at most
+ * @program:	name of the one that runs
+ * @of:		its bit
  */
 struct option_table {
 	const struct option_def *def;
 	unsigned count;
+	const char *program;
+	unsigned of;
+};
+
+/**
+ * struct option_choice - an option as it was given
+ * @o:		option, NULL: was not
+ * @text:	its argument
+ */
+struct option_choice {
+	const struct option_def *o;
+	const char *text;
 };
 
 int option_run(const struct option_table *t, int argc, char **argv);
@@ -61,6 +78,7 @@ void option_set_text(const struct option_def *o, const char *value);
 void option_set_domain(const struct option_def *o, const char *value);
 void option_set_mac(const struct option_def *o, const char *value);
 void option_set_interface(const struct option_def *o, const char *value);
+void option_set_ifname(const struct option_def *o, const char *value);
 void option_check(const struct option_def *o, const char *value,
 		  const char *wrong);
 void option_bad(const struct option_def *o, const char *value, const char *why)

@@ -29,6 +29,9 @@
 	"  22:192.0.2.5  22:192.0.2.5/23    to another address\n"	\
 	"  ~25  ~25-30                      not these; alone: all others\n" \
 	"  all means the ports that are unbound and not ephemeral"
+#define PORTSPEC_HELP_AUTO						\
+	"  auto  ::1/auto  8000-8010,auto   those that something listens on\n" \
+	"                                   at the other side, as it changes"
 #define PORTSPEC_WORDS	(65536 / 64)
 
 /**

@@ -263,6 +263,30 @@ const char *value_interface(const char *text, char out[IFNAMSIZ])
 	return NULL;
 }
 
+/**
+ * value_ifname() - Check a name that a new interface can have
+ * @text:	name; not that of the loopback interface
+ * @out:	where to copy it
+ * Return: NULL, or what is wrong
+ */
+const char *value_ifname(const char *text, char out[IFNAMSIZ])
+{
+	char name[IFNAMSIZ];
+	const char *wrong = value_text(text, name, sizeof(name));
+
+	if (wrong)
+		return wrong;
+	/* As dev_valid_name() has it; the kernel fills in a number for %d */
+	for (const char *p = name; *p; p++) {
+		if (strchr("/:%", *p) || isspace((unsigned char)*p))
+			return "not a name for an interface";
+	}
+	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lo"))
+		return "not a name for an interface";
+	memcpy(out, name, sizeof(name));
+	return NULL;
+}
+
 /* A UID, whose group is that of its account if there is one, or a login */
 static bool value_login(const char *text, uid_t *uid, gid_t *gid)
 {

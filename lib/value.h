@@ -31,6 +31,7 @@ const char *value_domain(const char *text, char *out, size_t size);
 const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],
 			  unsigned max, unsigned *count);
 const char *value_interface(const char *text, char out[IFNAMSIZ]);
+const char *value_ifname(const char *text, char out[IFNAMSIZ]);
 const char *value_user(const char *text, uid_t *uid, gid_t *gid);
 const char *value_connected_socket(const char *text, int *out);
 

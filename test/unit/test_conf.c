@@ -81,6 +81,11 @@ static const struct conf *parse(const char *const *words)
 #define PARSE(...) \
 	parse((const char *const[]){ "passt", __VA_ARGS__, NULL })
 
+/* As pasta */
+#define RUN_NS(...)	run((const char *const[]){ "pasta", __VA_ARGS__, NULL })
+#define PARSE_NS(...) \
+	parse((const char *const[]){ "/usr/bin/pasta", __VA_ARGS__, NULL })
+
 static struct addr addr(const char *text)
 {
 	struct addr a = ADDR_ANY6;
@@ -234,10 +239,9 @@ TEST(bad_usage)
 	CHECK(one_line() && strstr(err, "--one-off takes no argument"));
 	CHECK_EQ(RUN("-m"), 1);
 	CHECK(one_line() && strstr(err, "--mtu: needs an argument"));
-	CHECK_EQ(RUN("--config-net"), 1);
 	CHECK_EQ(RUN("--no-dhcp-d=1"), 1);
-	CHECK_EQ(run((const char *const[]){ "/usr/bin/pasta", NULL }), 1);
-	CHECK(one_line() && strstr(err, "pasta"));
+	CHECK_EQ(RUN("--config-net"), 1);
+	CHECK(one_line() && strstr(err, "--config-net: not an option of passt"));
 }
 
 TEST(conflicts)
@@ -574,6 +578,276 @@ TEST(help)
 	CHECK_EQ(RUN("-h", "--mtu", "bad"), 0);
 	CHECK_EQ(RUN("--version"), 0);
 	CHECK(!strncmp(out, "passt ", 6) && !*err);
+}
+
+/* ---- pasta ---- */
+
+TEST(ns_names)
+{
+	CHECK_EQ(parse((const char *const[]){ "pasta", NULL })->mode,
+		 MODE_PASTA);
+	CHECK_EQ(parse((const char *const[]){ "./pasta.avx2", NULL })->mode,
+		 MODE_PASTA);
+	CHECK_EQ(parse((const char *const[]){ "/pasta/passt", NULL })->mode,
+		 MODE_PASST);
+	CHECK_EQ(parse((const char *const[]){ "a/", NULL })->mode, MODE_PASST);
+	CHECK_EQ(RUN_NS("--version"), 0);
+	CHECK(!strncmp(out, "pasta ", 6));
+}
+
+TEST(ns_defaults)
+{
+	const struct conf *c = PARSE_NS("-4");
+
+	CHECK_EQ(c->ns.form, CONF_NS_COMMAND);
+	CHECK(!c->ns.command && c->foreground);
+	CHECK(!*c->ns.netns && !*c->ns.userns && !c->ns.netns_only);
+	CHECK(!c->ns.no_netns_quit && !c->ns.no_pidns && !c->ns.config_net);
+	CHECK(!c->ns.no_tap && !c->ns.has_mac);
+	CHECK(!c->no_splice && !c->host_lo_to_ns_lo);
+	CHECK(!strcmp(c->ns.ifname, "tap0"));
+	CHECK(!c->dhcp_dns && !c->dhcp_search);
+	CHECK(!*c->netconf.ifname);
+	CHECK(PARSE_NS("--dhcp-dns")->dhcp_dns);
+	CHECK(PARSE_NS("--dhcp-search")->dhcp_search);
+}
+
+TEST(ns_flags)
+{
+	static const struct { const char *option; size_t at; } flag[] = {
+		{ "--netns-only", offsetof(struct conf, ns.netns_only) },
+		{ "--no-netns-quit", offsetof(struct conf, ns.no_netns_quit) },
+		{ "--no-pidns", offsetof(struct conf, ns.no_pidns) },
+		{ "--config-net", offsetof(struct conf, ns.config_net) },
+		{ "--splice-only", offsetof(struct conf, ns.no_tap) },
+		{ "--no-splice", offsetof(struct conf, no_splice) },
+		{ "--host-lo-to-ns-lo",
+		  offsetof(struct conf, host_lo_to_ns_lo) },
+	};
+
+	for (size_t i = 0; i < sizeof(flag) / sizeof(flag[0]); i++) {
+		const char *c = (const void *)PARSE_NS(flag[i].option);
+
+		if (!*(const bool *)(c + flag[i].at))
+			unit_fail(__FILE__, __LINE__, flag[i].option);
+	}
+	CHECK(PARSE_NS("--config-net", "--no-copy-routes")->ns.no_copy_routes);
+	CHECK(PARSE_NS("--config-net", "--no-copy-addrs")->ns.no_copy_addrs);
+}
+
+TEST(ns_command)
+{
+	const struct conf *c = PARSE_NS("-q", "sh", "-c", "exit 3", "-d");
+
+	CHECK_EQ(c->ns.form, CONF_NS_COMMAND);
+	CHECK(c->ns.command && !strcmp(c->ns.command[0], "sh"));
+	CHECK(!strcmp(c->ns.command[3], "-d") && !c->ns.command[4]);
+	CHECK_EQ(c->level, LOG_LEVEL_WARN);
+	CHECK(c->foreground);
+	/* digits, but with an argument; what is no number is a command */
+	CHECK_EQ(PARSE_NS("123", "x")->ns.form, CONF_NS_COMMAND);
+	CHECK_EQ(PARSE_NS("1a")->ns.form, CONF_NS_COMMAND);
+	CHECK_EQ(PARSE_NS("--", "-1")->ns.form, CONF_NS_COMMAND);
+	c = PARSE_NS("--userns", "/proc/self/ns/user", "true");
+	CHECK(!strcmp(c->ns.userns, "/proc/self/ns/user"));
+}
+
+TEST(ns_join)
+{
+	char pid[16];
+	const struct conf *c;
+
+	snprintf(pid, sizeof(pid), "%i", getpid());
+	c = PARSE_NS(pid);
+	CHECK_EQ(c->ns.form, CONF_NS_PID);
+	CHECK_EQ(c->ns.pid, getpid());
+	CHECK(!c->foreground && !c->ns.netns_only && !c->ns.command);
+	CHECK(PARSE_NS("-f", pid)->foreground);
+	CHECK(PARSE_NS("--netns-only", pid)->ns.netns_only);
+
+	c = PARSE_NS("--netns", "/proc/self/ns/net");
+	CHECK_EQ(c->ns.form, CONF_NS_PATH);
+	CHECK(!strcmp(c->ns.netns, "/proc/self/ns/net"));
+	CHECK(c->ns.netns_only && !c->foreground);
+	c = PARSE_NS("--userns", "/proc/self/ns/user", "--netns",
+		     "/proc/self/ns/net");
+	CHECK(!c->ns.netns_only);
+
+	CHECK_EQ(RUN_NS("0"), 1);
+	CHECK(one_line() && strstr(err, "0: not a process ID"));
+	CHECK_EQ(RUN_NS("99999999999999999999"), 1);
+	CHECK(one_line());
+	CHECK_EQ(RUN_NS("2147483647"), 1);
+	CHECK(one_line() && strstr(err, "2147483647: no such process"));
+	CHECK_EQ(RUN_NS("--netns", "no-such-name"), 1);
+	CHECK(one_line() && strstr(err, "--netns no-such-name: No such file"));
+	CHECK_EQ(RUN_NS("--netns", "/no/such"), 1);
+	CHECK_EQ(RUN_NS("--userns", "/no/such", "true"), 1);
+	CHECK(one_line() && strstr(err, "--userns /no/such: No such file"));
+}
+
+TEST(ns_bad_values)
+{
+	static const struct { const char *option, *value; } wrong[] = {
+		{ "--ns-mac-addr", "01:00:00:00:00:01" },
+		{ "--ns-mac-addr", "x" }, { "--ns-mac-addr", "" },
+		{ "--ns-mac-addr", "00:00:00:00:00:00" },
+		{ "--ns-ifname", "" }, { "--ns-ifname", "lo" },
+		{ "--ns-ifname", "a/b" }, { "--ns-ifname", "a b" },
+		{ "--ns-ifname", "." }, { "--ns-ifname", ".." },
+		{ "--ns-ifname", "a:1" }, { "--ns-ifname", "tap%d" },
+		{ "--ns-ifname", "sixteen-letters-" },
+		{ "--netns", "" }, { "--userns", "" },
+		{ "--tcp-ports", "0" }, { "--tcp-ports", "auto," },
+		{ "--tcp-ns", "x" }, { "--udp-ns", "90-80" },
+		{ "--tcp-ns", "192.0.2.2/80" }, { "--udp-ns", "%eth0/80" },
+		{ "--tcp-ns", "2001:db8::2/auto" },
+		{ "--tcp-ports", "192.0.2.77/auto" },
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char want[200];
+
+		snprintf(want, sizeof(want), "%s %s: ", wrong[i].option,
+			 wrong[i].value);
+		if (RUN_NS(wrong[i].option, wrong[i].value) != 1 ||
+		    !one_line() || strncmp(err, want, strlen(want)))
+			unit_fail(__FILE__, __LINE__, want);
+	}
+	CHECK(!strcmp(PARSE_NS("-I", "fifteen-letters")->ns.ifname,
+		      "fifteen-letters"));
+	CHECK(PARSE_NS("--ns-mac-addr", "02:00:00:00:00:01")->ns.has_mac);
+}
+
+TEST(ns_conflicts)
+{
+	static const struct {
+		const char *words[4], *says[2];
+	} clash[] = {
+		{ { "--no-splice", "--splice-only" },
+		  { "--no-splice", "--splice-only" } },
+		{ { "--host-lo-to-ns-lo", "--no-splice" },
+		  { "--no-splice", "--host-lo-to-ns-lo" } },
+		{ { "--no-copy-routes" },
+		  { "--no-copy-routes", "--config-net" } },
+		{ { "--no-copy-addrs" },
+		  { "--no-copy-addrs", "--config-net" } },
+		{ { "--no-pidns", "1" }, { "--no-pidns", "PID 1" } },
+		{ { "--no-pidns", "--netns", "/proc/self/ns/net" },
+		  { "--no-pidns", "--netns /proc/self/ns/net" } },
+		{ { "--netns", "/proc/self/ns/net", "ls" },
+		  { "--netns /proc/self/ns/net", "(ls)" } },
+		{ { "--netns", "/proc/self/ns/net", "1" },
+		  { "--netns /proc/self/ns/net", "(1)" } },
+		{ { "--netns-only", "--userns", "/proc/self/ns/user" },
+		  { "--netns-only", "--userns" } },
+		{ { "-4", "-T", "::1/80" }, { "--tcp-ns ::1/80", "IPv6" } },
+		{ { "--socket", "/s" }, { "--socket", "pasta" } },
+		{ { "--socket-path=/s" }, { "--socket", "pasta" } },
+		{ { "-s", "/s" }, { "--socket", "pasta" } },
+		{ { "-1" }, { "--one-off", "pasta" } },
+		{ { "-F", "3" }, { "--fd", "pasta" } },
+	};
+
+	for (size_t i = 0; i < sizeof(clash) / sizeof(clash[0]); i++) {
+		const char *words[6] = { "pasta" };
+
+		memcpy(words + 1, clash[i].words, sizeof(clash[i].words));
+		if (run(words) != 1 || !one_line() ||
+		    !strstr(err, clash[i].says[0]) ||
+		    !strstr(err, clash[i].says[1]))
+			unit_fail(__FILE__, __LINE__, clash[i].words[0]);
+	}
+	CHECK_EQ(RUN("-T", "80"), 1);
+	CHECK(one_line() && strstr(err, "--tcp-ns: not an option of passt"));
+}
+
+TEST(ns_ports)
+{
+	const struct conf *c = PARSE_NS("-4");
+	const struct portspec *all[] = { &c->tcp_ports, &c->udp_ports,
+					 &c->tcp_ns_ports, &c->udp_ns_ports };
+
+	for (int i = 0; i < 4; i++) {
+		CHECK(!all[i]->given && all[i]->count);
+		CHECK(all[i]->rule[0].automatic && all[i]->rule[0].weak);
+	}
+	c = PARSE_NS("-t", "22", "-T", "none", "-U", "::1/auto");
+	CHECK_EQ(c->tcp_ports.count, 1);
+	CHECK(!c->tcp_ports.rule[0].automatic);
+	CHECK(c->udp_ports.rule[0].automatic);
+	CHECK(c->tcp_ns_ports.given && !c->tcp_ns_ports.count);
+	CHECK(is(&c->udp_ns_ports.rule[0].listen, "::1"));
+	c = PARSE_NS("-T", "127.0.0.2/8000-8010,auto", "-U", "%lo/53");
+	CHECK_EQ(c->tcp_ns_ports.count, 1);
+	CHECK(c->tcp_ns_ports.rule[0].automatic);
+	CHECK(!c->tcp_ns_ports.rule[0].weak);
+	/* -T none leaves UDP as it is, and so does -t */
+	CHECK(!PARSE_NS("-t", "none", "-u", "none", "-T", "none", "-U",
+			"none")->udp_ns_ports.count);
+}
+
+TEST(ns_netconf)
+{
+	const struct conf *c = PARSE_NS("--config-net", "-m", "1400");
+	const struct netconf_family *v4 = &c->netconf.family[CONF_V4];
+	const struct netconf_family *v6 = &c->netconf.family[CONF_V6];
+
+	CHECK(!strcmp(c->netconf.ifname, "tap0"));
+	CHECK_EQ(c->netconf.mtu, 1400);
+	CHECK(v4->on && v4->copy_addrs && v4->copy_routes && !v4->ifindex);
+	CHECK(is(&v4->addr, "169.254.2.1"));
+	CHECK_EQ(v4->prefix, 16);
+	CHECK(is(&v4->gateway, "169.254.2.2"));
+	CHECK(v6->on && addr_is_unspecified(&v6->addr));
+	c = PARSE_NS("--config-net", "-a", "192.0.2.9", "-g", "2001:db8::1");
+	CHECK(!v4->copy_addrs && v4->copy_routes);
+	CHECK(v6->copy_addrs && !v6->copy_routes);
+	CHECK(is(&v4->addr, "192.0.2.9"));
+	c = PARSE_NS("--config-net", "-n", "25");
+	CHECK(!v4->copy_addrs && v6->copy_addrs);
+	c = PARSE_NS("--config-net", "--no-copy-addrs", "--no-copy-routes");
+	CHECK(!v4->copy_addrs && !v6->copy_addrs);
+	CHECK(!v4->copy_routes && !v6->copy_routes);
+	c = PARSE_NS("--config-net", "-4");
+	CHECK(v4->on && !v6->on);
+	c = PARSE_NS("--config-net", "--splice-only");
+	CHECK(!*c->netconf.ifname);
+	/* lo is taken */
+	c = PARSE_NS("--config-net", "-i", "lo");
+	CHECK(!strcmp(c->netconf.ifname, "tap0"));
+	CHECK_EQ(v4->ifindex, 1);
+}
+
+TEST(ns_help)
+{
+	static const char *const has[] = {
+		"-I, --ns-ifname NAME", "-T, --tcp-ns SPEC",
+		"-U, --udp-ns SPEC", "--userns PATH", "--netns PATH|NAME",
+		"--netns-only", "--no-netns-quit", "--no-pidns",
+		"--config-net", "--no-copy-routes", "--no-copy-addrs",
+		"--ns-mac-addr MAC", "--no-splice", "--splice-only",
+		"--host-lo-to-ns-lo", "-t, --tcp-ports", "-d, --debug",
+		"pasta [OPTION]... [COMMAND [ARG]...]", "::1/auto",
+	};
+	static const char *const has_not[] = {
+		"--socket", "--fd", "--one-off", "--repair-path",
+		"passt [OPTION]",
+	};
+
+	CHECK_EQ(RUN_NS("--help"), 0);
+	for (size_t i = 0; i < sizeof(has) / sizeof(has[0]); i++) {
+		if (!strstr(out, has[i]))
+			unit_fail(__FILE__, __LINE__, has[i]);
+	}
+	for (size_t i = 0; i < sizeof(has_not) / sizeof(has_not[0]); i++) {
+		if (strstr(out, has_not[i]))
+			unit_fail(__FILE__, __LINE__, has_not[i]);
+	}
+	for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n"))
+		CHECK(strlen(line) < 80);
+	CHECK_EQ(RUN("--help"), 0);
+	CHECK(!strstr(out, "--config-net") && !strstr(out, "auto "));
 }
 
 int main(int argc, char **argv)

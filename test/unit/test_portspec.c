@@ -175,6 +175,13 @@ TEST(automatic)
 	GIVES_IN(pasta, "8000", "8000-8000>8000");
 	CHECK(add("8000,auto", &pasta) < 0);
 	memset(&spec, 0, sizeof(spec));
+	CHECK(!add("auto", &pasta) && !add("8000:80", &pasta));
+	CHECK_EQ(spec.count, 4);
+	CHECK(!spec.rule[0].automatic && spec.rule[0].to == 80);
+	CHECK(spec.rule[1].automatic && spec.rule[1].last == 7999);
+	CHECK(!add("none", &pasta) && !spec.count);
+	CHECK(!add("auto", &pasta) && spec.count == 2);
+	memset(&spec, 0, sizeof(spec));
 	CHECK(add("auto", &passt) < 0);
 	CHECK(add("8000,auto", &passt) < 0);
 }

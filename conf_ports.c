@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * conf_ports: what port options add up to
+ *
+ * No state. What is wrong ends the process with one line that names the option
+ * and its argument.
+ */
+#include "conf_ports.h"
+
+#include <string.h>
+
+#include "host/sysctl.h"
+
+static struct portspec_context conf_ports_context(bool allow_auto)
+{
+	struct portspec_context ctx = { .allow_auto = allow_auto };
+
+	sysctl_port_range(&ctx.ephemeral_first, &ctx.ephemeral_last);
+	return ctx;
+}
+
+/**
+ * conf_ports_note() - Remember a port option for conf_ports_read()
+ * @w:		options so far
+ * @o:		option; @o->to is its struct portspec, @o->max where it listens
+ * @value:	its argument
+ */
+void conf_ports_note(struct conf_ports_wish *w, const struct option_def *o,
+		     const char *value)
+{
+	if (w->count == CONF_PORT_OPTIONS)
+		option_bad(o, value, "too many options of this kind");
+	w->option[w->count++] = (struct option_choice){ o, value };
+}
+
+/* There is no namespace yet: it has a loopback, and no other address for sure */
+static const char *conf_ports_cannot_ns(const struct conf_ports_how *how,
+					const struct port_rule *r)
+{
+	const struct addr *a = &r->listen;
+
+	if (*r->ifname && strcmp(r->ifname, "lo"))
+		return "not the loopback interface";
+	if (addr_is_unspecified(a))
+		return NULL;
+	if (!addr_is_loopback(a))
+		return "not a loopback address";
+	if (!how->family[addr_is_v4(a) ? CONF_V4 : CONF_V6].on)
+		return addr_is_v4(a) ? "there is no IPv4" : "there is no IPv6";
+	return NULL;
+}
+
+static const char *conf_ports_cannot(const struct conf_ports_how *how,
+				     const struct option_def *o,
+				     const struct port_rule *r)
+{
+	if (o->max == CONF_PORTS_NS)
+		return conf_ports_cannot_ns(how, r);
+	return conf_host_cannot_bind(how->family, &r->listen, r->ifname,
+				     how->freebind);
+}
+
+static void conf_ports_read_one(const struct option_choice *choice,
+				const struct portspec_context *ctx,
+				const struct conf_ports_how *how)
+{
+	const struct option_def *o = choice->o;
+	struct portspec *s = o->to;
+	char why[128];
+
+	if (portspec_parse(s, choice->text, ctx, why, sizeof(why)))
+		option_bad(o, choice->text, why);
+	for (unsigned i = 0; i < s->count; i++)
+		option_check(o, choice->text,
+			     conf_ports_cannot(how, o, &s->rule[i]));
+}
+
+/**
+ * conf_ports_read() - Read all port options
+ * @w:		options; what they add up to goes where their rows say
+ * @how:	what else counts
+ */
+void conf_ports_read(const struct conf_ports_wish *w,
+		     const struct conf_ports_how *how)
+{
+	struct portspec_context ctx = conf_ports_context(how->allow_auto);
+
+	for (unsigned i = 0; i < w->count; i++)
+		conf_ports_read_one(&w->option[i], &ctx, how);
+}
+
+/**
+ * conf_ports_as() - The same ports as others, each to the same port, if unset
+ * @s:		ports
+ * @other:	those that it follows where no option was given
+ */
+void conf_ports_as(struct portspec *s, const struct portspec *other)
+{
+	if (s->given)
+		return;
+	*s = *other;
+	s->given = false;
+	for (unsigned i = 0; i < s->count; i++)
+		s->rule[i].to = s->rule[i].first;
+}
+
+/**
+ * conf_ports_auto() - What `auto` means, where no option was given
+ * @s:		ports
+ */
+void conf_ports_auto(struct portspec *s)
+{
+	struct portspec_context ctx = conf_ports_context(true);
+	char why[128];
+
+	if (s->given)
+		return;
+	/* At worst it adds nothing */
+	portspec_parse(s, "auto", &ctx, why, sizeof(why));
+	s->given = false;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conf_ports: what port options add up to
+ *
+ * They are noted while the command line is read, and looked at after it: what
+ * can be listened on depends on other options.
+ */
+#ifndef CONF_PORTS_H
+#define CONF_PORTS_H
+
+#include <stdbool.h>
+
+#include "conf_host.h"
+#include "lib/option.h"
+#include "lib/portspec.h"
+
+/** Most port options of a command line */
+#define CONF_PORT_OPTIONS	1024
+
+/**
+ * enum conf_ports_where - where a port option listens, @max of its row
+ * @CONF_PORTS_HOST:	on the host
+ * @CONF_PORTS_NS:	in the namespace, on its loopback
+ */
+enum conf_ports_where { CONF_PORTS_HOST, CONF_PORTS_NS };
+
+/**
+ * struct conf_ports_wish - port options, in the order given
+ * @option:	each; its row says which struct portspec it goes to
+ * @count:	how many
+ */
+struct conf_ports_wish {
+	struct option_choice option[CONF_PORT_OPTIONS];
+	unsigned count;
+};
+
+/**
+ * struct conf_ports_how - what else counts
+ * @family:	both families
+ * @freebind:	addresses need not exist yet
+ * @allow_auto:	`auto` is legal
+ */
+struct conf_ports_how {
+	const struct conf_family *family;
+	bool freebind;
+	bool allow_auto;
+};
+
+void conf_ports_note(struct conf_ports_wish *w, const struct option_def *o,
+		     const char *value);
+void conf_ports_read(const struct conf_ports_wish *w,
+		     const struct conf_ports_how *how);
+void conf_ports_as(struct portspec *s, const struct portspec *other);
+void conf_ports_auto(struct portspec *s);
+
+#endif /* CONF_PORTS_H */
