@@ -2,8 +2,9 @@
 /*
  * fwd: given a new flow's one side, what is the other
  *
- * Owns the forwarding rules, one list a protocol, copied from the command line
- * so that they can come and go later. Translation, the first that applies:
+ * Owns the forwarding rules, one list a protocol and way, copied from the
+ * command line so that they can come and go later. Translation, the first that
+ * applies:
  *
  *	guest sends to                          the host's socket speaks to
  *	--dns-forward, port 53 or 853           --dns-host, same port
@@ -28,14 +29,14 @@
 #include <unistd.h>
 
 #include "guest.h"
-#include "lib/log.h"
+#include "host/nssock.h"
 
 #define PORT_DNS	53
 #define PORT_DNS_TLS	853
 
 /**
- * struct fwd_rules - the forwarding rules of one protocol
- * @rule:	rules; their index is what flows and listeners remember
+ * struct fwd_rules - the forwarding rules of one protocol and way
+ * @rule:	rules; their index is what listeners remember
  * @count:	how many
  */
 struct fwd_rules {
@@ -44,11 +45,11 @@ struct fwd_rules {
 };
 
 static const struct conf *fwd_conf;
-static struct fwd_rules fwd_tcp, fwd_udp;
+static struct fwd_rules fwd_tcp[FWD_WAYS], fwd_udp[FWD_WAYS];
 
-static struct fwd_rules *fwd_rules_of(uint8_t proto)
+static struct fwd_rules *fwd_rules_of(uint8_t proto, enum fwd_way way)
 {
-	return proto == IPPROTO_TCP ? &fwd_tcp : &fwd_udp;
+	return proto == IPPROTO_TCP ? &fwd_tcp[way] : &fwd_udp[way];
 }
 
 static void fwd_rules_set(struct fwd_rules *r, const struct portspec *s)
@@ -64,87 +65,25 @@ static void fwd_rules_set(struct fwd_rules *r, const struct portspec *s)
 void fwd_init(const struct conf *c)
 {
 	fwd_conf = c;
-	fwd_rules_set(&fwd_tcp, &c->tcp_ports);
-	fwd_rules_set(&fwd_udp, &c->udp_ports);
+	fwd_rules_set(&fwd_tcp[FWD_IN], &c->tcp_ports);
+	fwd_rules_set(&fwd_tcp[FWD_OUT], &c->tcp_ns_ports);
+	fwd_rules_set(&fwd_udp[FWD_IN], &c->udp_ports);
+	fwd_rules_set(&fwd_udp[FWD_OUT], &c->udp_ns_ports);
 }
 
 /**
  * fwd_rule() - A forwarding rule by its index
  * @proto:	IPPROTO_TCP or IPPROTO_UDP
- * @index:	from struct fwd_port
+ * @way:	which way it leads
+ * @index:	from 0; as listeners remember it
  * Return: the rule, or NULL where there is none of that index
  */
-const struct port_rule *fwd_rule(uint8_t proto, unsigned index)
+const struct port_rule *fwd_rule(uint8_t proto, enum fwd_way way,
+				 unsigned index)
 {
-	const struct fwd_rules *r = fwd_rules_of(proto);
+	const struct fwd_rules *r = fwd_rules_of(proto, way);
 
 	return index < r->count ? &r->rule[index] : NULL;
-}
-
-static const char *fwd_option(uint8_t proto)
-{
-	return proto == IPPROTO_TCP ? "--tcp-ports" : "--udp-ports";
-}
-
-/* The port as options write it: ADDR%IF/PORT */
-static void fwd_listen_failed(uint8_t proto, const struct fwd_port *p, int rc)
-{
-	const struct addr *a = &p->rule->listen;
-	const char *ifname = p->rule->ifname;
-	bool any = addr_equal(a, &ADDR_ANY6);
-	char text[ADDR_STRLEN] = "";
-
-	if (!any)
-		addr_format(a, text, sizeof(text));
-	err("%s %s%s%s%s%u: %s%s", fwd_option(proto), text, *ifname ? "%" : "",
-	    ifname, any && !*ifname ? "" : "/", p->port, strerror(-rc),
-	    rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" : "");
-}
-
-/* Out of descriptors is no property of the port: pass over nothing then */
-static bool fwd_may_pass_over(const struct port_rule *r, int rc)
-{
-	return r->weak && rc != -EMFILE && rc != -ENFILE;
-}
-
-/**
- * fwd_listen() - Listen on each port of each rule of a protocol
- * @proto:	IPPROTO_TCP or IPPROTO_UDP
- * @fn:		called for each port: 0, or a negative error code
- *
- * Return: 0, or the first error (said in the log) of a port that was asked for
- *	   by number; or, where only weak rules had ports and none could be
- *	   bound, the last error
- */
-int fwd_listen(uint8_t proto, fwd_listen_fn fn)
-{
-	const struct fwd_rules *rules = fwd_rules_of(proto);
-	unsigned bound = 0;
-	int last = 0;
-
-	for (unsigned i = 0; i < rules->count; i++) {
-		const struct port_rule *r = &rules->rule[i];
-
-		for (unsigned port = r->first; port <= r->last; port++) {
-			const struct fwd_port p = { r, i, (uint16_t)port };
-			int rc = r->automatic ? 0 : fn(&p);
-
-			if (!rc) {
-				bound++;
-				continue;
-			}
-			last = rc;
-			if (!fwd_may_pass_over(r, rc)) {
-				fwd_listen_failed(proto, &p, rc);
-				return rc;
-			}
-		}
-	}
-	if (bound || !last)
-		return 0;
-	err("%s: no port at all could be bound: %s", fwd_option(proto),
-	    strerror(-last));
-	return last;
 }
 
 static int fwd_set(int fd, int level, int option, int value)
@@ -170,6 +109,14 @@ static int fwd_set_freebind(int fd, const struct addr *a)
 	return fwd_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 }
 
+/* The address that a datagram was sent to comes with it */
+static int fwd_set_pktinfo(int fd, const struct addr *a)
+{
+	if (addr_is_v4(a))
+		return fwd_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	return fwd_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
 static int fwd_bind(int fd, const struct endpoint *e)
 {
 	union sockaddr_any sa;
@@ -178,12 +125,12 @@ static int fwd_bind(int fd, const struct endpoint *e)
 	return bind(fd, &sa.sa, len) ? -errno : 0;
 }
 
-static int fwd_open(uint8_t proto, int family, int *fd)
+static int fwd_open(uint8_t proto, int family)
 {
 	int type = proto == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
 
-	*fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
-	return *fd < 0 ? -errno : 0;
+	return fd < 0 ? -errno : fd;
 }
 
 static int fwd_done(int fd, int rc)
@@ -195,38 +142,60 @@ static int fwd_done(int fd, int rc)
 	return fd;
 }
 
-/* What a rule that says "any" listens on: :: takes IPv4 too */
-static struct addr fwd_listen_addr(const struct port_rule *r)
+/**
+ * fwd_families() - The families that a port is listened on
+ * @p:		the port
+ * Return: FWD_V4, FWD_V6, both, or 0 where none that it asks for is served
+ */
+unsigned fwd_families(const struct fwd_port *p)
 {
-	if (addr_equal(&r->listen, &ADDR_ANY6) &&
-	    !fwd_conf->family[CONF_V6].on)
-		return ADDR_ANY4;
-	return r->listen;
+	const struct addr *a = &p->rule->listen;
+	unsigned on = (fwd_conf->family[CONF_V4].on ? FWD_V4 : 0) |
+		      (fwd_conf->family[CONF_V6].on ? FWD_V6 : 0);
+
+	if (addr_equal(a, &ADDR_ANY6))
+		return on & p->families;
+	return on & (addr_is_v4(a) ? FWD_V4 : FWD_V6);
 }
 
-static int fwd_listen_setup(int fd, const struct port_rule *r,
+/* :: takes IPv4, too, unless told otherwise */
+static struct addr fwd_listen_addr(const struct fwd_port *p, unsigned families)
+{
+	if (addr_equal(&p->rule->listen, &ADDR_ANY6) && !(families & FWD_V6))
+		return ADDR_ANY4;
+	return p->rule->listen;
+}
+
+/* From inside, the namespace's own loopback interface is listened on */
+static const char *fwd_listen_device(const struct fwd_port *p)
+{
+	return p->way == FWD_OUT && !*p->rule->ifname ? "lo" : p->rule->ifname;
+}
+
+static int fwd_listen_setup(int fd, const struct fwd_port *p,
 			    const struct endpoint *e)
 {
-	bool any6 = addr_equal(&e->addr, &ADDR_ANY6);
-	int only = !any6 || !fwd_conf->family[CONF_V4].on;
+	bool both = fwd_families(p) == (FWD_V4 | FWD_V6);
 	int rc;
 
 	rc = addr_is_v4(&e->addr) ? 0 :
-	     fwd_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, only);
+	     fwd_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both);
 	if (!rc)
-		rc = fwd_set_device(fd, r->ifname);
+		rc = fwd_set_device(fd, fwd_listen_device(p));
 	if (!rc)
 		rc = fwd_set_freebind(fd, &e->addr);
-	return rc ? rc : fwd_bind(fd, e);
+	if (rc)
+		return rc;
+	return p->way == FWD_OUT ? nssock_bind(fd, e) : fwd_bind(fd, e);
 }
 
-static int fwd_listen_tcp(int fd, const struct port_rule *r,
+static int fwd_listen_tcp(int fd, const struct fwd_port *p,
 			  const struct endpoint *e)
 {
 	int rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
 	if (!rc)
-		rc = fwd_listen_setup(fd, r, e);
+		rc = fwd_listen_setup(fd, p, e);
 	if (!rc && listen(fd, SOMAXCONN))
 		rc = -errno;
 	return rc;
@@ -234,50 +203,73 @@ static int fwd_listen_tcp(int fd, const struct port_rule *r,
 
 /*
  * A UDP port is shared only with the flows' own sockets: SO_REUSEADDR takes
- * effect after the bind, so that a port that others hold is refused.
+ * effect after the bind, so that a port that others hold is refused. Where
+ * nobody else can hold it, flows that are older than the listener may.
  */
-static int fwd_listen_udp(int fd, const struct port_rule *r,
+static int fwd_listen_udp(int fd, const struct fwd_port *p,
 			  const struct endpoint *e)
 {
-	int rc = fwd_listen_setup(fd, r, e);
+	int rc = p->shared ? fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
 
-	return rc ? rc : fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!rc)
+		rc = fwd_listen_setup(fd, p, e);
+	if (!rc)
+		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	return rc ? rc : fwd_set_pktinfo(fd, &e->addr);
+}
+
+static unsigned fwd_listen_scope(const struct fwd_port *p,
+				 const struct addr *a)
+{
+	if (!addr_is_link_local6(a) || p->way == FWD_OUT)
+		return 0;
+	return *p->rule->ifname ? if_nametoindex(p->rule->ifname) :
+				  conf_family_of(fwd_conf, a)->ifindex;
+}
+
+static int fwd_listen_socket_of(const struct fwd_port *p)
+{
+	unsigned families = fwd_families(p);
+	struct endpoint e = { .addr = fwd_listen_addr(p, families),
+			      .port = p->port };
+	int fd, rc;
+
+	if (!families)
+		return -EAFNOSUPPORT;
+	e.ifindex = fwd_listen_scope(p, &e.addr);
+	if (p->way == FWD_OUT)
+		fd = nssock_open(p->proto, addr_family(&e.addr));
+	else
+		fd = fwd_open(p->proto, addr_family(&e.addr));
+	if (fd < 0)
+		return fd;
+	rc = p->proto == IPPROTO_TCP ? fwd_listen_tcp(fd, p, &e) :
+				       fwd_listen_udp(fd, p, &e);
+	return fwd_done(fd, rc);
 }
 
 /**
  * fwd_listen_socket() - A socket that listens on a port of a rule
- * @proto:	IPPROTO_TCP or IPPROTO_UDP
  * @p:		the port
  *
  * One dual-stack socket for any address, unless one family is off. TCP sockets
- * listen; UDP sockets are bound, and let others with SO_REUSEADDR bind to the
- * same port: a connected one is preferred by the kernel.
+ * listen; UDP sockets are bound, tell where to a datagram was sent, and let
+ * others with SO_REUSEADDR bind to the same port: a connected one is preferred
+ * by the kernel.
  *
  * Return: a non-blocking, close-on-exec descriptor, or a negative error code
  */
-int fwd_listen_socket(uint8_t proto, const struct fwd_port *p)
+int fwd_listen_socket(const struct fwd_port *p)
 {
-	const struct port_rule *r = p->rule;
-	struct endpoint e = { .addr = fwd_listen_addr(r), .port = p->port };
-	int fd, rc;
+	struct fwd_port only = *p;
+	int fd = fwd_listen_socket_of(p);
 
-	if (!conf_family_of(fwd_conf, &e.addr)->on)
-		return -EAFNOSUPPORT;
-	if (addr_is_link_local6(&e.addr))
-		e.ifindex = *r->ifname ? if_nametoindex(r->ifname) :
-			    conf_family_of(fwd_conf, &e.addr)->ifindex;
-	rc = fwd_open(proto, addr_family(&e.addr), &fd);
-	if (rc == -EAFNOSUPPORT && addr_equal(&e.addr, &ADDR_ANY6) &&
-	    fwd_conf->family[CONF_V4].on) {
-		/* a host without IPv6 */
-		e.addr = ADDR_ANY4;
-		rc = fwd_open(proto, AF_INET, &fd);
+	/* a host without IPv6 */
+	if (fd == -EAFNOSUPPORT && fwd_families(p) == (FWD_V4 | FWD_V6)) {
+		only.families = FWD_V4;
+		return fwd_listen_socket_of(&only);
 	}
-	if (rc)
-		return rc;
-	rc = proto == IPPROTO_TCP ? fwd_listen_tcp(fd, r, &e) :
-				    fwd_listen_udp(fd, r, &e);
-	return fwd_done(fd, rc);
+	return fd;
 }
 
 /* An option that holds an address and is set */
@@ -466,10 +458,9 @@ static int fwd_socket_setup(int fd, uint8_t proto,
  */
 int fwd_socket(uint8_t proto, const struct flow_side *host)
 {
-	int fd, rc;
+	int fd = fwd_open(proto, addr_family(&host->remote));
 
-	rc = fwd_open(proto, addr_family(&host->remote), &fd);
-	if (rc)
-		return rc;
+	if (fd < 0)
+		return fd;
 	return fwd_done(fd, fwd_socket_setup(fd, proto, host));
 }

@@ -11,7 +11,7 @@
  *	SYN <------------                                again and again, with
  *	SYN-ACK --------> ESTABLISHED                    back-off, until it answers
  *
- * State: the listening sockets. Sources: RFC 9293 3.5, 3.10.7; RFC 6528
+ * State: a timer. Sources: RFC 9293 3.5, 3.10.7; RFC 6528
  * (initial sequence numbers); RFC 5461 4.1, RFC 1122 4.2.3.9 (unreachable
  * destinations: the guest gets the ICMP error that the host got).
  */
@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_listen.h"
 #include "guest.h"
 #include "icmp.h"
 #include "lib/log.h"
@@ -32,27 +33,11 @@
 #include "tcp_out.h"
 #include "tcp_window.h"
 
-/* Listening sockets; a port may be bound on several addresses */
-#define TCP_LISTENERS		65536
 /* Connections accepted from one socket before others get their turn */
 #define TCP_ACCEPT_TURN		64
 /* How long not to accept after running out of descriptors or memory */
 #define TCP_ACCEPT_PAUSE	(100 * USEC_PER_MSEC)
 
-/**
- * struct tcp_listener - a listening socket on the host
- * @watch:	the socket
- * @rule:	index of its forwarding rule
- * @paused:	not watched for a moment: no descriptors left
- */
-struct tcp_listener {
-	struct watch watch;
-	unsigned rule;
-	bool paused;
-};
-
-static struct tcp_listener tcp_listeners[TCP_LISTENERS];
-static unsigned tcp_listener_count;
 static struct timer tcp_accept_timer;
 
 static struct tcp_conn *tcp_conn_of(struct flow *f)
@@ -244,7 +229,7 @@ struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
 }
 
 /* A connection was accepted: SYN to the guest */
-static void tcp_open_in(const struct tcp_listener *l, int fd,
+static void tcp_open_in(const struct fwd_listener *l, int fd,
 			const union sockaddr_any *peer, usec_t now)
 {
 	struct endpoint from = addr_from_sockaddr(peer), to;
@@ -259,7 +244,7 @@ static void tcp_open_in(const struct tcp_listener *l, int fd,
 		to = addr_from_sockaddr(&sa);
 		h.local = to.addr;
 		h.lport = to.port;
-		if (fwd_to_guest(fwd_rule(IPPROTO_TCP, l->rule), &h, &g))
+		if (fwd_to_guest(fwd_listen_rule(l), &h, &g))
 			c = tcp_new(&g, &h, true);
 		else
 			drop(DROP_NO_ROUTE);
@@ -286,26 +271,21 @@ static void tcp_accept_again(struct timer *t, usec_t now)
 {
 	(void)t;
 	(void)now;
-	for (unsigned i = 0; i < tcp_listener_count; i++) {
-		struct tcp_listener *l = &tcp_listeners[i];
-
-		if (l->paused && !loop_mod(&l->watch, EPOLLIN))
-			l->paused = false;
-	}
+	fwd_listen_resume(IPPROTO_TCP);
 }
 
 /* Out of descriptors or memory: a level-triggered socket would spin */
-static void tcp_accept_pause(struct tcp_listener *l, int error, usec_t now)
+static void tcp_accept_pause(struct fwd_listener *l, int error, usec_t now)
 {
 	warn_limited("cannot accept a connection: %s", strerror(error));
-	l->paused = !loop_mod(&l->watch, 0);
+	fwd_listen_pause(l);
 	if (!timer_armed(&tcp_accept_timer))
 		timer_arm(&tcp_accept_timer, now + TCP_ACCEPT_PAUSE);
 }
 
 static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 {
-	struct tcp_listener *l = (void *)w;
+	struct fwd_listener *l = (void *)w;
 
 	(void)events;
 	for (unsigned i = 0; i < TCP_ACCEPT_TURN; i++) {
@@ -327,33 +307,12 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 	}
 }
 
-static int tcp_listen(const struct fwd_port *p)
-{
-	struct tcp_listener *l = &tcp_listeners[tcp_listener_count];
-	int rc;
-
-	if (tcp_listener_count == TCP_LISTENERS)
-		return -ENOSPC;
-	l->watch.fd = fwd_listen_socket(IPPROTO_TCP, p);
-	if (l->watch.fd < 0)
-		return l->watch.fd;
-	l->watch.fn = tcp_accept;
-	l->rule = p->index;
-	rc = loop_add(&l->watch, EPOLLIN);
-	if (rc < 0) {
-		close(l->watch.fd);
-		return rc;
-	}
-	tcp_listener_count++;
-	return 0;
-}
-
 /**
- * tcp_open_listen() - Listen on the ports that are forwarded to the guest
+ * tcp_open_listen() - Listen on the ports that are forwarded
  * Return: 0, or a negative error code, told by a message already
  */
 int tcp_open_listen(void)
 {
 	tcp_accept_timer.fn = tcp_accept_again;
-	return fwd_listen(IPPROTO_TCP, tcp_listen);
+	return fwd_listen_start(IPPROTO_TCP, tcp_accept);
 }

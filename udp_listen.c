@@ -8,46 +8,29 @@
  * the kernel hands it all that follows. What had come to the listening socket
  * before that goes to the flow, too. What the link has no room for is dropped.
  *
- * State: the listening sockets.
+ * State: none, but the buffers of a batch.
  */
 #include "udp_listen.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_listen.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_flow.h"
 #include "udp_out.h"
 
-/** Listening sockets: each port, once for any address */
-#define UDP_LISTEN_MAX		65536
 /** Datagrams taken from one a turn */
 #define UDP_LISTEN_BATCH	16
-
-/**
- * struct udp_listener - a forwarded port
- * @watch:	its socket
- * @port:	the port, host order
- * @rule:	index of its rule
- */
-struct udp_listener {
-	struct watch watch;
-	uint16_t port;
-	uint16_t rule;
-};
 
 union udp_listen_control {
 	struct cmsghdr align;
 	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
-
-static struct udp_listener udp_listeners[UDP_LISTEN_MAX];
-static unsigned udp_listener_count;
 
 static struct {
 	struct mmsghdr msg[UDP_LISTEN_BATCH];
@@ -83,7 +66,7 @@ static bool udp_listen_local(struct msghdr *m, struct flow_side *host)
 	return false;
 }
 
-static bool udp_listen_host_side(const struct udp_listener *l, unsigned i,
+static bool udp_listen_host_side(const struct fwd_listener *l, unsigned i,
 				 struct flow_side *host)
 {
 	struct endpoint from = addr_from_sockaddr(&batch.from[i]);
@@ -100,10 +83,10 @@ static bool udp_listen_host_side(const struct udp_listener *l, unsigned i,
 /* The flow of a client: known by its own side, or, where the guest spoke to it
  * first from another port, by the guest's; else a new one
  */
-static struct flow *udp_listen_flow(const struct udp_listener *l,
+static struct flow *udp_listen_flow(const struct fwd_listener *l,
 				    const struct flow_side *host, usec_t now)
 {
-	const struct port_rule *rule = fwd_rule(IPPROTO_UDP, l->rule);
+	const struct port_rule *rule = fwd_listen_rule(l);
 	struct flow_side guest;
 	unsigned side;
 	struct flow *f = flow_lookup(IPPROTO_UDP, host, &side);
@@ -132,7 +115,7 @@ static struct flow *udp_listen_flow(const struct udp_listener *l,
 	return udp_flow_open_inbound(host, &guest, now);
 }
 
-static void udp_listen_forward(const struct udp_listener *l, unsigned i,
+static void udp_listen_forward(const struct fwd_listener *l, unsigned i,
 			       usec_t now)
 {
 	struct flow_side host;
@@ -152,8 +135,7 @@ static void udp_listen_forward(const struct udp_listener *l, unsigned i,
 
 static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
 {
-	const struct udp_listener *l = (struct udp_listener *)
-		((uint8_t *)w - offsetof(struct udp_listener, watch));
+	const struct fwd_listener *l = (void *)w;
 	int n;
 
 	(void)events;
@@ -175,52 +157,11 @@ static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
 		udp_listen_forward(l, (unsigned)i, now);
 }
 
-static int udp_listen_pktinfo(int fd)
-{
-	const int on = 1;
-	int domain;
-	socklen_t len = sizeof(domain);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-		return -errno;
-	if (domain == AF_INET)
-		return setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on,
-				  sizeof(on)) ? -errno : 0;
-	return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on,
-			  sizeof(on)) ? -errno : 0;
-}
-
-static int udp_listen_port(const struct fwd_port *p)
-{
-	struct udp_listener *l = &udp_listeners[udp_listener_count];
-	int fd, rc;
-
-	if (udp_listener_count == UDP_LISTEN_MAX)
-		return -ENFILE;
-	fd = fwd_listen_socket(IPPROTO_UDP, p);
-	if (fd < 0)
-		return fd;
-	*l = (struct udp_listener){
-		.watch = { .fn = udp_listen_on_event, .fd = fd },
-		.port = p->port,
-		.rule = (uint16_t)p->index,
-	};
-	rc = udp_listen_pktinfo(fd);
-	if (!rc)
-		rc = loop_add(&l->watch, EPOLLIN);
-	if (rc) {
-		close(fd);
-		return rc;
-	}
-	udp_listener_count++;
-	return 0;
-}
-
 /**
  * udp_listen_all() - Listen on all forwarded ports
- * Return: 0, or a negative error code; see fwd_listen()
+ * Return: 0, or a negative error code; see fwd_listen_start()
  */
 int udp_listen_all(void)
 {
-	return fwd_listen(IPPROTO_UDP, udp_listen_port);
+	return fwd_listen_start(IPPROTO_UDP, udp_listen_on_event);
 }

@@ -4,8 +4,9 @@
  *
  * State: the epoll descriptor, and the events of the turn under way. An event
  * is forgotten when its watch is deleted, so a watch that is deleted and added
- * anew within a turn (the next client in the place of the last) never sees
- * what was meant for its predecessor.
+ * anew within a turn (the next client in the place of the last), or by a timer
+ * before the events are dispatched, never sees what was meant for its
+ * predecessor.
  *
  * Source: epoll(7), epoll_ctl(2).
  */
@@ -91,6 +92,8 @@ int loop_wait(int timeout_ms)
 {
 	int n = epoll_wait(loop_fd, loop_events, LOOP_EVENTS, timeout_ms);
 
+	loop_next = 0;
+	loop_count = n < 0 ? 0 : n;
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	return n;

@@ -202,7 +202,7 @@ static const char *to_guest(unsigned rule, const char *client, uint16_t port)
 	char a[ADDR_STRLEN], b[ADDR_STRLEN];
 
 	memset(&g, 0xff, sizeof(g));
-	if (!fwd_to_guest(fwd_rule(IPPROTO_TCP, rule), &h, &g))
+	if (!fwd_to_guest(fwd_rule(IPPROTO_TCP, FWD_IN, rule), &h, &g))
 		return "";
 	CHECK_EQ(g.place, FLOW_AT_GUEST);
 	CHECK_EQ(g.ifindex, 0);
@@ -291,66 +291,20 @@ TEST(inbound_without_an_address_of_the_family)
 TEST(rules_of_each_protocol)
 {
 	setup();
-	CHECK(fwd_rule(IPPROTO_TCP, 1) && !fwd_rule(IPPROTO_TCP, 2));
-	CHECK_EQ(fwd_rule(IPPROTO_TCP, 0)->to, 3000);
-	CHECK(!fwd_rule(IPPROTO_UDP, 0));
+	CHECK(fwd_rule(IPPROTO_TCP, FWD_IN, 1));
+	CHECK(!fwd_rule(IPPROTO_TCP, FWD_IN, 2));
+	CHECK(!fwd_rule(IPPROTO_TCP, FWD_OUT, 0));
+	CHECK_EQ(fwd_rule(IPPROTO_TCP, FWD_IN, 0)->to, 3000);
+	CHECK(!fwd_rule(IPPROTO_UDP, FWD_IN, 0));
 	conf.udp_ports = (struct portspec){ .given = true, .count = 1 };
 	conf.udp_ports.rule[0] = (struct port_rule){ .first = 9, .last = 9,
 						     .to = 10 };
 	fwd_init(&conf);
-	CHECK_EQ(fwd_rule(IPPROTO_UDP, 0)->to, 10);
-	CHECK(!fwd_rule(IPPROTO_UDP, 1));
+	CHECK_EQ(fwd_rule(IPPROTO_UDP, FWD_IN, 0)->to, 10);
+	CHECK(!fwd_rule(IPPROTO_UDP, FWD_IN, 1));
 	conf.udp_ports.none = true;
 	fwd_init(&conf);
-	CHECK(!fwd_rule(IPPROTO_UDP, 0));
-}
-
-static unsigned listen_calls;
-static unsigned listen_fail_from, listen_fail_to;
-static int listen_error;
-
-static int listen_fake(const struct fwd_port *p)
-{
-	listen_calls++;
-	CHECK(p->rule == fwd_rule(IPPROTO_TCP, p->index));
-	if (p->port >= listen_fail_from && p->port <= listen_fail_to)
-		return listen_error;
-	return 0;
-}
-
-static int listen_try(unsigned from, unsigned to, int error)
-{
-	listen_calls = 0;
-	listen_fail_from = from;
-	listen_fail_to = to;
-	listen_error = error;
-	return fwd_listen(IPPROTO_TCP, listen_fake);
-}
-
-TEST(ports_asked_for_by_number_must_be_bound)
-{
-	setup();
-	CHECK_EQ(listen_try(1, 0, 0), 0);
-	CHECK_EQ(listen_calls, 12);
-	CHECK_EQ(listen_try(2005, 2005, -EADDRINUSE), -EADDRINUSE);
-	CHECK_EQ(listen_calls, 6);
-}
-
-TEST(weak_ports_may_fail_but_not_all)
-{
-	setup();
-	conf.tcp_ports.count = 1;
-	conf.tcp_ports.rule[0].weak = true;
-	conf.tcp_ports.rule[0].last = 65535;
-	fwd_init(&conf);
-	CHECK_EQ(listen_try(2001, 65535, -EADDRINUSE), 0);
-	CHECK_EQ(listen_calls, 65536 - 2000);
-	CHECK_EQ(listen_try(2000, 65535, -EADDRINUSE), -EADDRINUSE);
-	CHECK_EQ(listen_try(2005, 2005, -EMFILE), -EMFILE);
-	conf.tcp_ports.rule[0].automatic = true;
-	fwd_init(&conf);
-	CHECK_EQ(listen_try(2000, 65535, -EADDRINUSE), 0);
-	CHECK_EQ(listen_calls, 0);
+	CHECK(!fwd_rule(IPPROTO_UDP, FWD_IN, 0));
 }
 
 static struct endpoint local_of(int fd)
@@ -374,11 +328,12 @@ static int opt(int fd, int level, int name)
 static int listen_at(uint8_t proto, const char *at)
 {
 	static struct port_rule r;
-	const struct fwd_port p = { .rule = &r, .port = PORT };
+	const struct fwd_port p = { .rule = &r, .port = PORT, .proto = proto,
+				    .families = FWD_V4 | FWD_V6 };
 
 	r = (struct port_rule){ .listen = addr(at), .first = PORT,
 				.last = PORT, .to = PORT };
-	return fwd_listen_socket(proto, &p);
+	return fwd_listen_socket(&p);
 }
 
 static int connect_to(int type, const char *to)
@@ -429,7 +384,9 @@ TEST(listening_sockets_by_family)
 TEST(listening_socket_options)
 {
 	static struct port_rule r = { .first = PORT, .last = PORT };
-	const struct fwd_port p = { .rule = &r, .port = PORT };
+	const struct fwd_port p = { .rule = &r, .port = PORT,
+				    .proto = IPPROTO_UDP,
+				    .families = FWD_V4 | FWD_V6 };
 	int fd;
 
 	setup();
@@ -442,11 +399,11 @@ TEST(listening_socket_options)
 	CHECK(fd >= 0);
 	close(fd);
 	strcpy(r.ifname, "lo");
-	fd = fwd_listen_socket(IPPROTO_UDP, &p);
+	fd = fwd_listen_socket(&p);
 	CHECK(fd >= 0 && opt(fd, SOL_SOCKET, SO_REUSEADDR) == 1);
 	close(fd);
 	strcpy(r.ifname, "nosuchif0");
-	CHECK_EQ(fwd_listen_socket(IPPROTO_UDP, &p), -ENODEV);
+	CHECK_EQ(fwd_listen_socket(&p), -ENODEV);
 }
 
 TEST(udp_port_in_use_is_refused)

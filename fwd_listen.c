@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fwd_listen: the sockets that listen on forwarded ports
+ *
+ *	protocol, way, port --> first listener --> next --> ...
+ *	                        (a port may be listened on at several addresses)
+ *
+ * Opening, closing and finding cost a look at the listeners of one port. A slot
+ * may be used again at once: the loop has forgotten the events of a watch that
+ * was deleted. Connections that were accepted live on without their listener.
+ *
+ * State: the table of listeners, of which no more is touched than was ever in
+ * use at once; the first listener of each port, and the ports that have one.
+ */
+#include "fwd_listen.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+/** As many as two ways, two protocols can have ports by half */
+#define FWD_LISTENERS	(128 * 1024)
+
+/**
+ * struct fwd_listen_ports - the ports of a protocol that one way listens on
+ * @first:	first listener of each port: index + 1, 0: none
+ * @bit:	a bit per port: it has a listener
+ */
+struct fwd_listen_ports {
+	uint32_t first[65536];
+	uint64_t bit[FWD_PORT_WORDS];
+};
+
+static struct fwd_listener fwd_listeners[FWD_LISTENERS];
+static struct fwd_listen_ports fwd_ports_tcp[FWD_WAYS], fwd_ports_udp[FWD_WAYS];
+/* Slots that were ever used; first free one among them: index + 1 */
+static uint32_t fwd_listen_used;
+static uint32_t fwd_listen_free;
+static unsigned fwd_listen_paused;
+static watch_fn fwd_listen_tcp, fwd_listen_udp;
+
+static struct fwd_listen_ports *fwd_listen_ports_of(uint8_t proto,
+						    enum fwd_way way)
+{
+	return proto == IPPROTO_TCP ? &fwd_ports_tcp[way] :
+				      &fwd_ports_udp[way];
+}
+
+static watch_fn *fwd_listen_fn_of(uint8_t proto)
+{
+	return proto == IPPROTO_TCP ? &fwd_listen_tcp : &fwd_listen_udp;
+}
+
+static struct fwd_listener *fwd_listen_at(uint32_t link)
+{
+	return link ? &fwd_listeners[link - 1] : NULL;
+}
+
+static uint32_t fwd_listen_link(const struct fwd_listener *l)
+{
+	return (uint32_t)(l - fwd_listeners) + 1;
+}
+
+/**
+ * fwd_listen_ports() - The ports that have a listener
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @way:	which way
+ * Return: a bit per port, FWD_PORT_WORDS words; changes as they come and go
+ */
+const uint64_t *fwd_listen_ports(uint8_t proto, enum fwd_way way)
+{
+	return fwd_listen_ports_of(proto, way)->bit;
+}
+
+/**
+ * fwd_listen_on() - The first listener of a port
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @way:	which way
+ * @port:	the port, host order
+ * Return: the listener, or NULL
+ */
+struct fwd_listener *fwd_listen_on(uint8_t proto, enum fwd_way way,
+				   uint16_t port)
+{
+	return fwd_listen_at(fwd_listen_ports_of(proto, way)->first[port]);
+}
+
+/**
+ * fwd_listen_next() - The next listener of the same port
+ * @l:		listener
+ * Return: the next one, or NULL
+ */
+struct fwd_listener *fwd_listen_next(const struct fwd_listener *l)
+{
+	return fwd_listen_at(l->next);
+}
+
+/**
+ * fwd_listen_find() - The listener of a port of a rule
+ * @p:		rule, port, protocol and way
+ * Return: the listener, or NULL
+ */
+struct fwd_listener *fwd_listen_find(const struct fwd_port *p)
+{
+	struct fwd_listener *l = fwd_listen_on(p->proto, p->way, p->port);
+
+	while (l && l->rule != p->index)
+		l = fwd_listen_next(l);
+	return l;
+}
+
+/**
+ * fwd_listen_rule() - The rule that a listener is there for
+ * @l:		listener
+ * Return: the rule
+ */
+const struct port_rule *fwd_listen_rule(const struct fwd_listener *l)
+{
+	return fwd_rule(l->proto, l->way, l->rule);
+}
+
+static struct fwd_listener *fwd_listen_slot(void)
+{
+	struct fwd_listener *l = fwd_listen_at(fwd_listen_free);
+
+	if (l)
+		fwd_listen_free = l->next;
+	else if (fwd_listen_used < FWD_LISTENERS)
+		l = &fwd_listeners[fwd_listen_used++];
+	return l;
+}
+
+static void fwd_listen_release(struct fwd_listener *l)
+{
+	l->watch.fn = NULL;
+	l->next = fwd_listen_free;
+	fwd_listen_free = fwd_listen_link(l);
+}
+
+static int fwd_listen_watch(struct fwd_listener *l)
+{
+	int rc = loop_add(&l->watch, EPOLLIN);
+
+	if (rc)
+		close(l->watch.fd);
+	return rc;
+}
+
+/**
+ * fwd_listen_open() - Listen on a port, from now on
+ * @p:		the port, which has no listener of the same rule
+ * Return: 0, or a negative error code of socket(2), bind(2), listen(2)
+ */
+int fwd_listen_open(const struct fwd_port *p)
+{
+	struct fwd_listen_ports *ports = fwd_listen_ports_of(p->proto, p->way);
+	struct fwd_listener *l;
+	int fd = fwd_listen_socket(p), rc;
+
+	if (fd < 0)
+		return fd;
+	l = fwd_listen_slot();
+	if (!l) {
+		close(fd);
+		return -ENOSPC;
+	}
+	*l = (struct fwd_listener){
+		.watch = { .fn = *fwd_listen_fn_of(p->proto), .fd = fd },
+		.next = ports->first[p->port],
+		.port = p->port,
+		.rule = (uint16_t)p->index,
+		.proto = p->proto,
+		.way = p->way,
+		.families = (uint8_t)fwd_families(p),
+	};
+	rc = fwd_listen_watch(l);
+	if (rc) {
+		fwd_listen_release(l);
+		return rc;
+	}
+	ports->first[p->port] = fwd_listen_link(l);
+	ports->bit[p->port / 64] |= 1ULL << p->port % 64;
+	return 0;
+}
+
+/**
+ * fwd_listen_close() - Listen no more
+ * @l:		listener; not to be used any more
+ */
+void fwd_listen_close(struct fwd_listener *l)
+{
+	struct fwd_listen_ports *ports = fwd_listen_ports_of(l->proto, l->way);
+	uint32_t *link = &ports->first[l->port];
+
+	while (*link != fwd_listen_link(l))
+		link = &fwd_listen_at(*link)->next;
+	*link = l->next;
+	if (!ports->first[l->port])
+		ports->bit[l->port / 64] &= ~(1ULL << l->port % 64);
+	fwd_listen_paused -= l->paused;
+	loop_del(&l->watch);
+	close(l->watch.fd);
+	fwd_listen_release(l);
+}
+
+/**
+ * fwd_listen_pause() - Hear nothing of a listener for the moment
+ * @l:		listener; what comes waits in its queue
+ */
+void fwd_listen_pause(struct fwd_listener *l)
+{
+	if (l->paused || loop_mod(&l->watch, 0))
+		return;
+	l->paused = true;
+	fwd_listen_paused++;
+}
+
+/**
+ * fwd_listen_resume() - Hear of those that were paused
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ */
+void fwd_listen_resume(uint8_t proto)
+{
+	for (uint32_t i = 0; i < fwd_listen_used && fwd_listen_paused; i++) {
+		struct fwd_listener *l = &fwd_listeners[i];
+
+		if (!l->watch.fn || l->proto != proto || !l->paused ||
+		    loop_mod(&l->watch, EPOLLIN))
+			continue;
+		l->paused = false;
+		fwd_listen_paused--;
+	}
+}
+
+static const char *fwd_option(uint8_t proto, enum fwd_way way)
+{
+	static const char *const name[2][FWD_WAYS] = {
+		{ "--tcp-ports", "--tcp-ns" },
+		{ "--udp-ports", "--udp-ns" },
+	};
+
+	return name[proto != IPPROTO_TCP][way];
+}
+
+/* The port as options write it: ADDR%IF/PORT */
+static void fwd_listen_failed(const struct fwd_port *p, int rc)
+{
+	const struct addr *a = &p->rule->listen;
+	const char *ifname = p->rule->ifname;
+	bool any = addr_equal(a, &ADDR_ANY6);
+	char text[ADDR_STRLEN] = "";
+
+	if (!any)
+		addr_format(a, text, sizeof(text));
+	err("%s %s%s%s%s%u: %s%s", fwd_option(p->proto, p->way), text,
+	    *ifname ? "%" : "", ifname, any && !*ifname ? "" : "/", p->port,
+	    strerror(-rc),
+	    rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" : "");
+}
+
+/* Out of descriptors is no property of the port: pass over nothing then */
+static bool fwd_may_pass_over(const struct port_rule *r, int rc)
+{
+	return r->weak && rc != -EMFILE && rc != -ENFILE;
+}
+
+/* The ports of a rule; @last is the error of the last one passed over */
+static int fwd_listen_by_rule(const struct fwd_port *rule, unsigned *bound,
+			      int *last)
+{
+	struct fwd_port p = *rule;
+
+	for (unsigned port = p.rule->first; port <= p.rule->last; port++) {
+		int rc;
+
+		p.port = (uint16_t)port;
+		rc = fwd_listen_open(&p);
+		if (!rc) {
+			(*bound)++;
+			continue;
+		}
+		*last = rc;
+		if (!fwd_may_pass_over(p.rule, rc)) {
+			fwd_listen_failed(&p, rc);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int fwd_listen_way(uint8_t proto, enum fwd_way way)
+{
+	struct fwd_port p = { .proto = proto, .way = way,
+			      .families = FWD_V4 | FWD_V6 };
+	unsigned bound = 0;
+	int last = 0, rc = 0;
+
+	for (; !rc && (p.rule = fwd_rule(proto, way, p.index)); p.index++) {
+		if (p.rule->automatic)
+			bound++;
+		else
+			rc = fwd_listen_by_rule(&p, &bound, &last);
+	}
+	if (rc || bound || !last)
+		return rc;
+	err("%s: no port at all could be bound: %s", fwd_option(proto, way),
+	    strerror(-last));
+	return last;
+}
+
+/**
+ * fwd_listen_start() - Listen on each port of each rule of a protocol
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @fn:		called with the struct fwd_listener when there is something to
+ *		accept or to receive, also of those opened later
+ *
+ * Rules with `auto` are left to fwd_auto.h. Listeners of an earlier call are
+ * closed.
+ *
+ * Return: 0, or the first error (said in the log) of a port that was asked for
+ *	   by number; or, where only weak rules had ports and none could be
+ *	   bound, the last error
+ */
+int fwd_listen_start(uint8_t proto, watch_fn fn)
+{
+	int rc = 0;
+
+	*fwd_listen_fn_of(proto) = fn;
+	for (uint32_t i = 0; i < fwd_listen_used; i++) {
+		if (fwd_listeners[i].watch.fn && fwd_listeners[i].proto == proto)
+			fwd_listen_close(&fwd_listeners[i]);
+	}
+	for (unsigned way = 0; way < FWD_WAYS && !rc; way++)
+		rc = fwd_listen_way(proto, way);
+	return rc;
+}
