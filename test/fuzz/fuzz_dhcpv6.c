@@ -13,6 +13,8 @@
 #include "guest.h"
 #include "test/unit/memlink.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static struct conf conf;
 
 static void setup(void)
