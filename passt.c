@@ -455,14 +455,15 @@ static void passt_run(void)
  */
 int main(int argc, char **argv)
 {
-	int pcap_fd, null, ready = -1;
+	int pcap_fd, null, fd, ready = -1;
 	const struct conf *c;
 	usec_t now;
 
 	umask(0077);
 	passt_streams_open();
 	c = conf_parse(argc, argv);
-	isolation_early(c->fd);
+	fd = c->fd;
+	isolation_early(&fd, 1);
 	atexit(passt_cleanup);
 	passt_signals_block();
 	passt_rlimit();

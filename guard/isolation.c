@@ -10,6 +10,10 @@
  *				empty read-only root; no capabilities
  *	isolation_late()	no new privileges, not dumpable; seccomp follows
  *
+ * isolation_helper() takes the place of isolation_user() and isolation_enter()
+ * in pasta's helper process; isolation_lend() lets root make a user namespace
+ * that belongs to somebody else.
+ *
  * What has to be opened was opened before isolation_enter(). The network
  * namespace stays the host's: that is the point of it all.
  *
@@ -23,6 +27,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -43,18 +48,31 @@ static void isolation_close_range(unsigned first, unsigned last)
 		close((int)fd);
 }
 
+static int isolation_by_number(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 /**
  * isolation_early() - Close what was inherited, standard streams apart
- * @keep_fd:	one more descriptor to keep (--fd), or -1
+ * @keep:	descriptors to keep besides, sorted in place; negative: none
+ * @count:	how many
  */
-void isolation_early(int keep_fd)
+void isolation_early(int *keep, unsigned count)
 {
-	if (keep_fd <= STDERR_FILENO) {
-		isolation_close_range(STDERR_FILENO + 1, ~0U);
-		return;
+	unsigned next = STDERR_FILENO + 1;
+
+	qsort(keep, count, sizeof(*keep), isolation_by_number);
+	for (unsigned i = 0; i < count; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next)
+			isolation_close_range(next, (unsigned)keep[i] - 1);
+		next = (unsigned)keep[i] + 1;
 	}
-	isolation_close_range(STDERR_FILENO + 1, (unsigned)keep_fd - 1);
-	isolation_close_range((unsigned)keep_fd + 1, ~0U);
+	isolation_close_range(next, ~0U);
 }
 
 /* Whether UID 0 here is the machine's: the map of the initial namespace */
@@ -75,6 +93,12 @@ static bool isolation_initial_user_ns(void)
 	       !inside && !outside && count == ~0U;
 }
 
+/* Whether we are root, and not merely that of a container */
+static bool isolation_machine_root(void)
+{
+	return !geteuid() && isolation_initial_user_ns();
+}
+
 /**
  * isolation_user() - Started as the machine's root: become somebody else
  * @uid:	user to become
@@ -84,7 +108,7 @@ static bool isolation_initial_user_ns(void)
  */
 void isolation_user(uid_t uid, gid_t gid)
 {
-	if (geteuid() || !isolation_initial_user_ns())
+	if (!isolation_machine_root())
 		return;
 	if (setgroups(0, NULL))
 		die("--runas: cannot drop groups: %s", strerror(errno));
@@ -94,6 +118,37 @@ void isolation_user(uid_t uid, gid_t gid)
 	if (setresuid(uid, uid, uid))
 		die("--runas: cannot become user %u: %s", uid, strerror(errno));
 	/* Changing the user cleared it; /proc/self must be ours once more */
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+/**
+ * isolation_lend() - The machine's root acts as somebody else for a while
+ * @uid:	user to act as
+ * @gid:	group to act as
+ *
+ * The namespaces that are made meanwhile belong to that user. Supplementary
+ * groups are dropped for good.
+ *
+ * Return: true where anything was changed, and is to be undone
+ */
+bool isolation_lend(uid_t uid, gid_t gid)
+{
+	if (!isolation_machine_root())
+		return false;
+	if (setgroups(0, NULL) || setegid(gid) || seteuid(uid))
+		die("--runas: cannot act as user %u, group %u: %s", uid, gid,
+		    strerror(errno));
+	prctl(PR_SET_DUMPABLE, 1);
+	return true;
+}
+
+/**
+ * isolation_return() - The end of isolation_lend(), where that changed anything
+ */
+void isolation_return(void)
+{
+	if (seteuid(0) || setegid(0))
+		die("--runas: cannot act as root again: %s", strerror(errno));
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
@@ -168,18 +223,36 @@ static void isolation_root(bool chroot_fallback)
 		    strerror(errno));
 }
 
-static void isolation_drop_caps(void)
+/* What is kept has to be in the permitted set; it is effective from now on */
+static int isolation_set_caps(uint64_t keep)
 {
 	struct __user_cap_header_struct h = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	struct __user_cap_data_struct d[2];
+
+	if (syscall(SYS_capget, &h, d))
+		return -errno;
+	for (unsigned i = 0; i < 2; i++) {
+		d[i].permitted &= (uint32_t)(keep >> i * 32);
+		d[i].effective = d[i].permitted;
+		d[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &h, d) ? -errno : 0;
+}
+
+static void isolation_drop_caps(uint64_t keep)
+{
+	int rc;
 
 	/* Past the last one, or without the right to: EINVAL, EPERM */
-	for (int cap = 0; !prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); cap++)
-		;
+	for (int cap = 0; cap < 64; cap++) {
+		if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+			break;
+	}
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &h, none))
-		die("Cannot drop capabilities: %s", strerror(errno));
+	rc = isolation_set_caps(keep);
+	if (rc)
+		die("Cannot drop capabilities: %s", strerror(-rc));
 }
 
 /*
@@ -221,7 +294,34 @@ void isolation_enter(const struct isolation *how)
 		unshare(CLONE_NEWCGROUP);	/* nice to have */
 		isolation_root(how->chroot_fallback);
 	}
-	isolation_drop_caps();
+	isolation_drop_caps(0);
+}
+
+/**
+ * isolation_helper() - The same for the helper that joined the guest's
+ * namespaces
+ * @how:	how far to go; @pid_namespace is not looked at
+ * @uid:	user to become where we are the machine's root
+ * @gid:	group, the same
+ *
+ * Its user namespace stays, or CAP_NET_BIND_SERVICE, all that it keeps, would
+ * be worth nothing there.
+ */
+void isolation_helper(const struct isolation *how, uid_t uid, gid_t gid)
+{
+	int rc;
+
+	prctl(PR_SET_KEEPCAPS, 1);
+	isolation_user(uid, gid);
+	rc = isolation_set_caps(~0ULL);
+	if (!rc && unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS))
+		rc = -errno;
+	if (rc)
+		warn("The helper has no mount namespace of its own: %s",
+		     strerror(-rc));
+	else
+		isolation_root(how->chroot_fallback);
+	isolation_drop_caps(1ULL << CAP_NET_BIND_SERVICE);
 }
 
 /**

@@ -18,9 +18,12 @@ struct isolation {
 	bool chroot_fallback;
 };
 
-void isolation_early(int keep_fd);
+void isolation_early(int *keep, unsigned count);
 void isolation_user(uid_t uid, gid_t gid);
+bool isolation_lend(uid_t uid, gid_t gid);
+void isolation_return(void);
 void isolation_enter(const struct isolation *how);
+void isolation_helper(const struct isolation *how, uid_t uid, gid_t gid);
 void isolation_late(void);
 
 #endif /* GUARD_ISOLATION_H */

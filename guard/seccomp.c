@@ -2,7 +2,7 @@
 /*
  * seccomp: the system calls that a running daemon may make
  *
- * One table a mode, from which a classic BPF program is made (seccomp(2),
+ * One table a mode, put together from sets, from which a classic BPF program is made (seccomp(2),
  * Linux' Documentation/userspace-api/seccomp_filter): a binary search by the
  * call's number, then, where the table has them, checks of its arguments.
  * Anything else kills the process.
@@ -29,6 +29,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #if defined(__x86_64__)
@@ -105,8 +107,6 @@ static const struct seccomp_rule seccomp_common[] = {
 	CALL(restart_syscall), CALL(futex), CALL(munmap), CALL(brk),
 	{ __NR_mmap, NO_EXEC },
 	{ __NR_mprotect, NO_EXEC },
-	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
-			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK } } } },
 	{ __NR_socket, {
 		{ .arg = 0, .mask = ~0u, .count = 2,
 		  .value = { AF_INET, AF_INET6 } },
@@ -115,6 +115,39 @@ static const struct seccomp_rule seccomp_common[] = {
 		{ .arg = 2, .mask = ~0u, .count = 5,
 		  .value = { 0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP,
 			     IPPROTO_ICMPV6 } } } },
+};
+
+static const struct seccomp_rule seccomp_passt[] = {
+	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
+			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK } } } },
+};
+
+/*
+ * The command is known by its pidfd, and no other process can be signalled or
+ * waited for; its terminal comes back to our process group at the end. A path
+ * is looked at again when something changed about it.
+ */
+static const struct seccomp_rule seccomp_pasta[] = {
+	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 4,
+			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK,
+				     TIOCSPGRP } } } },
+	{ __NR_waitid, { { .arg = 0, .mask = ~0u, .count = 1,
+			   .value = { P_PIDFD } } } },
+	CALL(pidfd_send_signal), CALL(newfstatat),
+};
+
+/* It opens sockets, binds them, and hands them over; sanitized, it needs more */
+__attribute__((unused))
+static const struct seccomp_rule seccomp_ns_helper[] = {
+	CALL(recvmsg), CALL(sendmsg), CALL(bind), CALL(close),
+	CALL(exit), CALL(exit_group), CALL(rt_sigreturn),
+	{ __NR_socket, {
+		{ .arg = 0, .mask = ~0u, .count = 2,
+		  .value = { AF_INET, AF_INET6 } },
+		{ .arg = 1, .mask = 0xf, .count = 2,
+		  .value = { SOCK_STREAM, SOCK_DGRAM } },
+		{ .arg = 2, .mask = ~0u, .count = 2,
+		  .value = { IPPROTO_TCP, IPPROTO_UDP } } } },
 };
 
 /* What the sanitizers' run time needs, to report and to look for leaks */
@@ -221,14 +254,37 @@ static unsigned seccomp_add(struct seccomp_rule *to, unsigned n,
 	return n;
 }
 
+#define SET(rules)	{ rules, sizeof(rules) / sizeof((rules)[0]) }
+
+/**
+ * struct seccomp_set - rules that belong together
+ * @rule:	the rules
+ * @count:	how many
+ */
+struct seccomp_set {
+	const struct seccomp_rule *rule;
+	size_t count;
+};
+
+/* What each table is put together from; no number comes twice */
+static const struct seccomp_set seccomp_sets[SECCOMP_TABLES][2] = {
+	[SECCOMP_PASST] = { SET(seccomp_common), SET(seccomp_passt) },
+	[SECCOMP_PASTA] = { SET(seccomp_common), SET(seccomp_pasta) },
+#if SECCOMP_SANITIZED
+	[SECCOMP_NS_HELPER] = { SET(seccomp_common) },
+#else
+	[SECCOMP_NS_HELPER] = { SET(seccomp_ns_helper) },
+#endif
+};
+
 static unsigned seccomp_rules(enum seccomp_table table,
 			      struct seccomp_rule *rules)
 {
+	const struct seccomp_set *set = seccomp_sets[table];
 	unsigned n = 0;
 
-	(void)table;	/* passt's needs are the common ones */
-	n = seccomp_add(rules, n, seccomp_common,
-			sizeof(seccomp_common) / sizeof(seccomp_common[0]));
+	for (unsigned i = 0; i < 2; i++)
+		n = seccomp_add(rules, n, set[i].rule, set[i].count);
 	if (SECCOMP_SANITIZED)
 		n = seccomp_add(rules, n, seccomp_sanitizers,
 				sizeof(seccomp_sanitizers) /
