@@ -2,11 +2,261 @@
 /*
  * nssock: sockets in the guest's network namespace
  *
- * State: none yet, there is no helper.
+ * State: the socket pair with the helper, and a pool of sockets for each
+ * protocol and family. When half of one is used up more are asked for, and come
+ * in through the loop; only where none is left, or a port is privileged, is an
+ * answer waited for: one round trip, never longer than NSSOCK_WAIT.
+ *
+ *	open: pool [s s s s . . . .] --> s      half empty: OPEN to the helper
+ *	loop: helper's answer --> pool [s s s s s s s s]
+ *
+ * Answers say what they are the answer to, so that one which comes after all,
+ * too late, still fills its pool.
  */
 #include "host/nssock.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/loop.h"
+
+/** Longest wait for an answer, seconds */
+#define NSSOCK_WAIT	2
+
+#define NSSOCK_POOL	NSHELPER_FDS
+
+/**
+ * struct nssock_pool - unused sockets of a kind
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @family:	AF_INET or AF_INET6
+ * @count:	how many
+ * @asked:	more are on their way
+ * @rc:		why the last answer brought fewer, or 0
+ * @fd:		descriptors
+ */
+struct nssock_pool {
+	uint8_t proto;
+	int family;
+	unsigned count;
+	bool asked;
+	int rc;
+	int fd[NSSOCK_POOL];
+};
+
+static struct nssock_pool nssock_pools[] = {
+	{ .proto = IPPROTO_TCP, .family = AF_INET },
+	{ .proto = IPPROTO_TCP, .family = AF_INET6 },
+	{ .proto = IPPROTO_UDP, .family = AF_INET },
+	{ .proto = IPPROTO_UDP, .family = AF_INET6 },
+};
+
+#define NSSOCK_POOLS	(sizeof(nssock_pools) / sizeof(nssock_pools[0]))
+
+static struct watch nssock_sock = { .fd = -1 };
+static bool nssock_is_ready;
+/* bind() requests, and the last answer to one */
+static uint32_t nssock_asked, nssock_answered;
+static int nssock_bind_rc;
+
+static struct nssock_pool *nssock_pool_of(uint8_t proto, int family)
+{
+	for (unsigned i = 0; i < NSSOCK_POOLS; i++) {
+		struct nssock_pool *p = &nssock_pools[i];
+
+		if (p->proto == proto && p->family == family)
+			return p;
+	}
+	return NULL;
+}
+
+/* The helper has gone: what it gave us goes on, no more will come */
+static void nssock_lost(void)
+{
+	if (nssock_sock.fd < 0)
+		return;
+	err("The helper in the namespace has gone, and new sockets with it");
+	if (nssock_sock.fn)
+		loop_del(&nssock_sock);
+	close(nssock_sock.fd);
+	nssock_sock.fd = -1;
+}
+
+static void nssock_fill(const struct nshelper_message *m, const int *fds,
+			unsigned n)
+{
+	struct nssock_pool *p = m->pool < NSSOCK_POOLS ?
+				&nssock_pools[m->pool] : NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (p && p->count < NSSOCK_POOL)
+			p->fd[p->count++] = fds[i];
+		else
+			close(fds[i]);
+	}
+	if (p) {
+		p->asked = false;
+		p->rc = m->rc;
+	}
+}
+
+/* Takes in one message: 0, or a negative error code, -EAGAIN: there is none */
+static int nssock_take(int flags)
+{
+	struct nshelper_message m;
+	int fds[NSHELPER_FDS], n;
+
+	if (nssock_sock.fd < 0)
+		return -ENODEV;
+	n = nshelper_receive(nssock_sock.fd, &m, fds, flags);
+	if (n < 0) {
+		if (n != -EAGAIN)
+			nssock_lost();
+		return n;
+	}
+	if (m.op == NSHELPER_OPEN) {
+		nssock_fill(&m, fds, (unsigned)n);
+	} else if (m.op == NSHELPER_BIND) {
+		nssock_answered = m.seq;
+		nssock_bind_rc = m.rc;
+	} else if (m.op == NSHELPER_READY) {
+		nssock_is_ready = true;
+	}
+	return 0;
+}
+
+static void nssock_on_answer(struct watch *w, uint32_t events, usec_t now)
+{
+	(void)w;
+	(void)events;
+	(void)now;
+	while (!nssock_take(MSG_DONTWAIT))
+		;
+}
+
+/* An answer that comes within NSSOCK_WAIT: 0, or a negative error code */
+static int nssock_wait(void)
+{
+	int rc = nssock_take(0);
+
+	if (rc != -EAGAIN)
+		return rc;
+	warn_limited("The helper in the namespace does not answer");
+	return -ETIMEDOUT;
+}
+
+static int nssock_request(const struct nshelper_message *m, const int *fd)
+{
+	int rc;
+
+	if (nssock_sock.fd < 0)
+		return -ENODEV;
+	rc = nshelper_send(nssock_sock.fd, m, fd, fd ? 1 : 0);
+	if (rc == -EPIPE || rc == -ECONNRESET)
+		nssock_lost();
+	return rc;
+}
+
+/* Once there is room for half of it */
+static int nssock_ask(struct nssock_pool *p)
+{
+	const struct nshelper_message m = {
+		.op = NSHELPER_OPEN,
+		.pool = (uint8_t)(p - nssock_pools),
+		.proto = p->proto,
+		.family = p->family,
+		.count = NSSOCK_POOL - p->count,
+	};
+	int rc;
+
+	if (p->asked || p->count > NSSOCK_POOL / 2)
+		return 0;
+	rc = nssock_request(&m, NULL);
+	p->asked = !rc;
+	return rc;
+}
+
+/* The set-up's descriptors, which the daemon waits for at its start */
+static int nssock_setup_answer(int sock, int fds[NSHELPER_FDS])
+{
+	struct nshelper_message m;
+	int come[NSHELPER_FDS];
+	int n = nshelper_receive(sock, &m, come, 0);
+
+	if (n < 0)
+		return n;
+	n = 0;
+	for (unsigned i = 0; i < m.count; i++)
+		fds[i] = m.open >> i & 1 ? come[n++] : -1;
+	return (int)m.count;
+}
+
+/**
+ * nssock_start() - Fork the helper, which joins the namespace and sets it up
+ * @h:		how
+ * @fds:	what the set-up opened there, -1: what it did not
+ *
+ * Before there is a loop.
+ *
+ * Return: how many the set-up tells of; or a negative error code, -ECONNRESET:
+ * the helper has said what is wrong, and has gone
+ */
+int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS])
+{
+	const struct timeval wait = { .tv_sec = NSSOCK_WAIT };
+	int sock[2], rc;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock))
+		return -errno;
+	pid = fork();
+	rc = pid < 0 ? -errno : 0;
+	if (!pid) {
+		close(sock[0]);
+		nshelper_run(h, sock[1]);
+	}
+	close(sock[1]);
+	if (!rc)
+		rc = nssock_setup_answer(sock[0], fds);
+	if (rc < 0) {
+		close(sock[0]);
+		return rc;
+	}
+	setsockopt(sock[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	nssock_sock.fd = sock[0];
+	return rc;
+}
+
+/**
+ * nssock_watch() - Fill the pools, and go on filling them
+ * Return: 0, or a negative error code
+ */
+int nssock_watch(void)
+{
+	int rc;
+
+	nssock_sock.fn = nssock_on_answer;
+	rc = loop_add(&nssock_sock, EPOLLIN);
+	for (unsigned i = 0; !rc && i < NSSOCK_POOLS; i++)
+		rc = nssock_ask(&nssock_pools[i]);
+	return rc;
+}
+
+/**
+ * nssock_ready() - Wait until the helper is locked down
+ * Return: 0, or a negative error code: it is not
+ */
+int nssock_ready(void)
+{
+	int rc = 0;
+
+	while (!rc && !nssock_is_ready)
+		rc = nssock_wait();
+	return rc;
+}
 
 /**
  * nssock_available() - Whether there is a namespace of the guest's to reach
@@ -14,7 +264,7 @@
  */
 bool nssock_available(void)
 {
-	return false;
+	return nssock_sock.fd >= 0;
 }
 
 /**
@@ -30,9 +280,32 @@ bool nssock_available(void)
  */
 int nssock_open(uint8_t proto, int family)
 {
-	(void)proto;
-	(void)family;
-	return -ENODEV;
+	struct nssock_pool *p = nssock_pool_of(proto, family);
+	int rc = p ? 0 : -EPROTONOSUPPORT;
+
+	if (!rc && !p->count)
+		rc = nssock_ask(p);
+	while (!rc && p->asked && !p->count)
+		rc = nssock_wait();
+	if (rc)
+		return rc;
+	if (!p->count)
+		return p->rc ? p->rc : -EMFILE;
+	rc = p->fd[--p->count];
+	nssock_ask(p);
+	return rc;
+}
+
+static int nssock_bind_there(int fd, const struct endpoint *e)
+{
+	const struct nshelper_message m = { .op = NSHELPER_BIND,
+					    .seq = ++nssock_asked,
+					    .endpoint = *e };
+	int rc = nssock_request(&m, &fd);
+
+	while (!rc && nssock_answered != m.seq)
+		rc = nssock_wait();
+	return rc ? rc : nssock_bind_rc;
 }
 
 /**
@@ -46,7 +319,9 @@ int nssock_open(uint8_t proto, int family)
  */
 int nssock_bind(int fd, const struct endpoint *e)
 {
-	(void)fd;
-	(void)e;
-	return -ENODEV;
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(e, &sa);
+	int rc = bind(fd, &sa.sa, len) ? -errno : 0;
+
+	return rc == -EACCES ? nssock_bind_there(fd, e) : rc;
 }

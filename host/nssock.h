@@ -19,8 +19,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "host/nshelper.h"
 #include "lib/addr.h"
 
+int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS]);
+int nssock_watch(void);
+int nssock_ready(void);
 bool nssock_available(void);
 int nssock_open(uint8_t proto, int family);
 int nssock_bind(int fd, const struct endpoint *e);

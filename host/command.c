@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * command: a command in namespaces of its own
+ *
+ *	the daemon                      init, PID 1 of the new PID namespace
+ *	    |--- clone() ------------------->|
+ *	    | UID and GID maps               | waits
+ *	    |--- MAPPED -------------------->| root, a /proc of its own
+ *	    | sets up the network            | waits
+ *	    |--- GO ------------------------>|--- fork() ----> the command
+ *	    | signals sent to us ----------->|--------------------->|
+ *	    |                                | reaps orphans        |
+ *	    | pidfd: ended, status <---------| its status <---------| ends
+ *
+ * All are in one process group: what is typed at the terminal reaches the
+ * command as it would without us, and the daemon and init take no notice. The
+ * command runs with the signals, limits, umask and descriptors that we were
+ * started with. When init ends the kernel ends all else in its PID namespace;
+ * init is killed when the daemon dies. Without a PID namespace, what is cloned
+ * becomes the command itself.
+ *
+ * State: the command's pidfd, our end of its socket, its terminal and our
+ * process group.
+ *
+ * Sources: user_namespaces(7), pid_namespaces(7), pidfd_open(2), POSIX Shell
+ * 2.8.2 (exit status).
+ */
+#include "host/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guard/isolation.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+
+/* As a shell says it */
+#define COMMAND_CANNOT_RUN	126
+#define COMMAND_NOT_FOUND	127
+#define COMMAND_SIGNALLED	128
+
+/**
+ * struct command_origin - what the command starts with, as we did
+ * @mask:	signal mask
+ * @child:	what SIGCHLD did
+ */
+struct command_origin {
+	sigset_t mask;
+	struct sigaction child;
+};
+
+static int command_pidfd = -1;
+static int command_go = -1;
+static int command_tty = -1;
+static pid_t command_group;
+static struct watch command_end;
+static void (*command_ended)(void);
+
+/* What we and init pass on; those of the terminal reach the command anyway */
+static const int command_passed[] = {
+	SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2,
+};
+
+#define COMMAND_PASSED	(sizeof(command_passed) / sizeof(command_passed[0]))
+
+static bool command_passes(int signo, int code)
+{
+	for (unsigned i = 0; i < COMMAND_PASSED; i++) {
+		if (command_passed[i] == signo)
+			return code != SI_KERNEL;
+	}
+	return false;
+}
+
+/* ---- in the new namespaces ---- */
+
+/* Whether the search path leads to a file of that name, or the name has one */
+static bool command_exists(const char *name)
+{
+	const char *dir = getenv("PATH");
+	char path[4096];
+
+	if (strchr(name, '/'))
+		return !access(name, F_OK);
+	while (dir) {
+		int len = (int)strcspn(dir, ":");
+
+		snprintf(path, sizeof(path), "%.*s/%s", len, dir, name);
+		if (!access(path, F_OK))
+			return true;
+		dir = dir[len] ? dir + len + 1 : NULL;
+	}
+	return false;
+}
+
+/*
+ * Says why the command does not run; returns the status for it. A directory on
+ * the search path that we may not look at is no reason (EACCES).
+ */
+static int command_refused(const char *name, int error)
+{
+	if (!command_exists(name) && (error == ENOENT || error == EACCES)) {
+		err("%s: command not found", name);
+		return COMMAND_NOT_FOUND;
+	}
+	err("%s: cannot be run: %s", name, strerror(error));
+	return COMMAND_CANNOT_RUN;
+}
+
+static void command_exec(const struct command *c,
+			 const struct command_origin *o)
+{
+	char *shell[] = { getenv("SHELL"), NULL };
+	char *const *argv = c->argv;
+
+	if (!argv) {
+		if (!shell[0] || !*shell[0])
+			shell[0] = (char *)(uintptr_t)"/bin/sh";
+		argv = shell;
+	}
+	umask(c->umask);
+	sigaction(SIGCHLD, &o->child, NULL);
+	sigprocmask(SIG_SETMASK, &o->mask, NULL);
+	execvp(argv[0], argv);
+	_exit(command_refused(argv[0], errno));
+}
+
+/* Nobody waits in vain for the end of a pipe that init still has open */
+static void command_init_close(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+	}
+	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+}
+
+/* An exit status for what waitpid() says */
+static int command_exit_status(int status)
+{
+	return WIFSIGNALED(status) ? COMMAND_SIGNALLED + WTERMSIG(status) :
+				     WEXITSTATUS(status);
+}
+
+/* Everything that ended; ends as the command did */
+static void command_init_reap(pid_t command)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == command)
+			_exit(command_exit_status(status));
+	}
+}
+
+static void command_init(pid_t command)
+{
+	sigset_t all;
+	siginfo_t info;
+
+	sigfillset(&all);
+	for (;;) {
+		int signo = sigwaitinfo(&all, &info);
+
+		if (signo == SIGCHLD)
+			command_init_reap(command);
+		else if (signo > 0 && command_passes(signo, info.si_code))
+			kill(command, signo);
+	}
+}
+
+/* Whatever the daemon says; nothing once it has gone */
+static void command_wait(int fd)
+{
+	char byte;
+	ssize_t n;
+
+	do {
+		n = read(fd, &byte, 1);
+	} while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(EXIT_FAILURE);
+}
+
+static void command_mount_proc(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL))
+		warn("The command sees the host's processes in /proc: %s",
+		     strerror(errno));
+}
+
+/* Ping without privileges, for every group of the namespace */
+static void command_allow_ping(void)
+{
+	int fd = open("/proc/sys/net/ipv4/ping_group_range",
+		      O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "0 0", 3) != 3)
+		debug("No ping sockets in the namespace: %s", strerror(errno));
+	close(fd);
+}
+
+/* What was cloned: init or, where it shares our PID namespace, the command */
+static void command_cloned(const struct command *c,
+			   const struct command_origin *o, int fd)
+{
+	pid_t pid;
+
+	command_wait(fd);
+	if (!c->same_user && (setresgid(0, 0, 0) || setresuid(0, 0, 0)))
+		_exit(EXIT_FAILURE);
+	/* Changing the user clears it; if too late, the socket has closed */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!c->same_pids)
+		command_mount_proc();
+	command_allow_ping();
+	command_wait(fd);
+
+	pid = c->same_pids ? 0 : fork();
+	if (!pid)
+		command_exec(c, o);
+	if (pid < 0) {
+		err("Cannot make a process: %s", strerror(errno));
+		_exit(COMMAND_CANNOT_RUN);
+	}
+	command_init_close();
+	command_init(pid);
+}
+
+/* ---- in the daemon ---- */
+
+static int command_write(pid_t pid, const char *name, const char *text)
+{
+	char path[64];
+	int fd, rc = 0;
+
+	snprintf(path, sizeof(path), "/proc/%i/%s", pid, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
+/* Whoever we are is root inside, and nobody else is there */
+static int command_map(pid_t pid, uid_t uid, gid_t gid)
+{
+	char text[64];
+	int rc;
+
+	snprintf(text, sizeof(text), "0 %u 1\n", uid);
+	rc = command_write(pid, "uid_map", text);
+	if (rc)
+		return rc;
+	rc = command_write(pid, "setgroups", "deny");
+	if (rc && rc != -ENOENT)
+		return rc;
+	snprintf(text, sizeof(text), "0 %u 1\n", gid);
+	return command_write(pid, "gid_map", text);
+}
+
+static int command_open_ns(pid_t pid, const char *name)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%i/ns/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("Cannot open the command's namespaces: %s",
+		    strerror(errno));
+	return fd;
+}
+
+/* Which stream is our terminal, in whose foreground we are; or none */
+static void command_note_tty(void)
+{
+	command_group = getpgrp();
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (tcgetpgrp(fd) == command_group) {
+			command_tty = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+			return;
+		}
+	}
+}
+
+/* As fork(), into new namespaces; the parent gets a pidfd besides */
+static pid_t command_clone(const struct command *c)
+{
+	unsigned long flags = SIGCHLD | CLONE_PIDFD | CLONE_NEWNET;
+
+	if (!c->same_user)
+		flags |= CLONE_NEWUSER;
+	if (!c->same_pids)
+		flags |= CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
+			 CLONE_NEWUTS;
+	return (pid_t)syscall(SYS_clone, flags, NULL, &command_pidfd, NULL, 0);
+}
+
+static pid_t command_spawn(const struct command *c)
+{
+	struct command_origin o;
+	sigset_t all;
+	int fd[2], error;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd))
+		die("Cannot make a socket pair: %s", strerror(errno));
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &o.mask);
+	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_DFL },
+		  &o.child);
+	pid = command_clone(c);
+	error = errno;
+	if (!pid) {
+		close(fd[0]);
+		command_cloned(c, &o, fd[1]);
+	}
+	sigprocmask(SIG_SETMASK, &o.mask, NULL);
+	close(fd[1]);
+	command_go = fd[0];
+	if (pid < 0)
+		die("Cannot make namespaces for the command: %s",
+		    strerror(error));
+	return pid;
+}
+
+/**
+ * command_start() - Make the namespaces, and in them what waits to run a command
+ * @c:		what to run
+ * @ns:		filled in: the new network namespace
+ *
+ * To be called before signals, limits and descriptors are changed. As the
+ * machine's root the command runs as @c->uid, to whom the namespaces belong.
+ * What waits ends when we do.
+ */
+void command_start(const struct command *c, struct netns *ns)
+{
+	bool lent = isolation_lend(c->uid, c->gid);
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	pid_t pid;
+	int rc;
+
+	command_note_tty();
+	pid = command_spawn(c);
+	if (lent)
+		isolation_return();
+	rc = c->same_user ? 0 : command_map(pid, uid, gid);
+	if (rc)
+		die("Cannot map user and group: %s", strerror(-rc));
+	*ns = (struct netns){
+		.net = command_open_ns(pid, "net"),
+		.user = c->same_user ? -1 : command_open_ns(pid, "user"),
+		.pid = -1,
+		.name = "The command's network namespace",
+	};
+	command_release();
+	/* Our writes to the terminal, and the last word on it, stop nobody */
+	signal(SIGTTOU, SIG_IGN);
+}
+
+/**
+ * command_fds() - What must stay open
+ * @fds:	filled in, room for COMMAND_FDS; negative ones are none
+ * Return: how many
+ */
+unsigned command_fds(int *fds)
+{
+	const int all[COMMAND_FDS] = { command_pidfd, command_go, command_tty };
+
+	memcpy(fds, all, sizeof(all));
+	return COMMAND_FDS;
+}
+
+/**
+ * command_release() - Let the command begin: the network is ready
+ */
+void command_release(void)
+{
+	/* If it has gone its pidfd says so */
+	if (command_go >= 0 &&
+	    send(command_go, "", 1, MSG_NOSIGNAL) != 1)
+		debug("The command has gone");
+}
+
+static void command_on_end(struct watch *w, uint32_t events, usec_t now)
+{
+	(void)events;
+	(void)now;
+	loop_del(w);
+	command_ended();
+}
+
+/**
+ * command_watch() - Tell of the command's end
+ * @ended:	called once in the loop
+ * Return: 0, or a negative error code; 0 as well where there is no command
+ */
+int command_watch(void (*ended)(void))
+{
+	if (command_pidfd < 0)
+		return 0;
+	command_ended = ended;
+	command_end.fd = command_pidfd;
+	command_end.fn = command_on_end;
+	return loop_add(&command_end, EPOLLIN);
+}
+
+/**
+ * command_signals() - Which signals are passed on
+ * @set:	they are added to it
+ * Return: whether there is a command
+ */
+bool command_signals(sigset_t *set)
+{
+	if (command_pidfd < 0)
+		return false;
+	for (unsigned i = 0; i < COMMAND_PASSED; i++)
+		sigaddset(set, command_passed[i]);
+	return true;
+}
+
+/**
+ * command_signal() - Pass a signal on to the command
+ * @info:	signal that we got; one of the terminal's keys is left out
+ * Return: whether there is a command, which decides what comes of it
+ */
+bool command_signal(const struct signalfd_siginfo *info)
+{
+	int signo = (int)info->ssi_signo;
+
+	if (command_pidfd < 0)
+		return false;
+	if (command_passes(signo, info->ssi_code))
+		syscall(SYS_pidfd_send_signal, command_pidfd, signo, NULL, 0);
+	return true;
+}
+
+/**
+ * command_status() - How the command ended
+ *
+ * Gives the terminal back to our process group, where the command was a shell
+ * that took it.
+ *
+ * Return: its exit status; 128 and the signal's number where one killed it; 0
+ * where there is no command
+ */
+int command_status(void)
+{
+	siginfo_t info = { 0 };
+
+	if (command_pidfd < 0)
+		return EXIT_SUCCESS;
+	if (command_tty >= 0)
+		ioctl(command_tty, TIOCSPGRP, &command_group);
+	if (waitid((idtype_t)P_PIDFD, (id_t)command_pidfd, &info, WEXITED))
+		return EXIT_FAILURE;
+	return info.si_code == CLD_EXITED ? info.si_status :
+					    COMMAND_SIGNALLED + info.si_status;
+}
