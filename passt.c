@@ -3,6 +3,7 @@
  * passt: main(): the start-up order, and the one epoll loop
  *
  *	what the user wants	conf_parse()
+ *	pasta: the namespace	found, or made with a command that waits in it
  *	open what is needed	log, capture, PID file; then no root any more
  *	the modules, bottom up	loop, guest, flow, forwarding, link, TCP, ...
  *	leave the host		namespaces, empty root, no capabilities
@@ -43,6 +44,7 @@
 #include "link/link.h"
 #include "link/server.h"
 #include "link/stream.h"
+#include "pasta.h"
 #include "serve/arp.h"
 #include "serve/dhcp.h"
 #include "serve/dhcpv6.h"
@@ -112,10 +114,11 @@ static void passt_on_signal(struct watch *w, uint32_t events, usec_t now)
 
 	(void)events;
 	(void)now;
-	if (read(w->fd, &info, sizeof(info)) == sizeof(info)) {
-		debug("Signal %u, ending", info.ssi_signo);
-		passt_end();
-	}
+	if (read(w->fd, &info, sizeof(info)) != sizeof(info) ||
+	    command_signal(&info))
+		return;
+	debug("Signal %u, ending", info.ssi_signo);
+	passt_end();
 }
 
 /* Only wakes the loop: due timers have run when this is called */
@@ -150,6 +153,7 @@ static sigset_t passt_signals_block(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	command_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return set;
@@ -234,17 +238,22 @@ static const struct link_ops *passt_link(const struct conf *c)
 
 static void passt_link_init(const struct conf *c, int pcap_fd)
 {
-	const struct link_ops *ops = passt_link(c);
+	const struct link_ops *ops = c->mode == MODE_PASTA ?
+				     pasta_link(passt_end) : passt_link(c);
 
 	if (pcap_fd >= 0)
 		ops = capture_wrap(ops, pcap_fd);
 	link_init(ops, tap_events());
 }
 
-static void passt_link_start(usec_t now)
+static void passt_link_start(const struct conf *c, usec_t now)
 {
-	int rc = server_start(now);
+	int rc = 0;
 
+	if (c->mode == MODE_PASTA)
+		pasta_watch(now);
+	else
+		rc = server_start(now);
 	if (rc)
 		die("Cannot wait for clients: %s", strerror(-rc));
 }
@@ -405,12 +414,13 @@ static void passt_streams_to_null(int null)
 }
 
 /* From here on the daemon can do what its table says, and no more */
-static void passt_lock(void)
+static void passt_lock(const struct conf *c)
 {
 	int rc;
 
 	isolation_late();
-	rc = seccomp_apply(SECCOMP_PASST);
+	rc = seccomp_apply(c->mode == MODE_PASTA ? SECCOMP_PASTA :
+						   SECCOMP_PASST);
 	if (rc)
 		die("Cannot apply the system call filter: %s", strerror(-rc));
 }
@@ -446,24 +456,35 @@ static void passt_run(void)
 	}
 }
 
+/* What was inherited and is not passed on; pasta's command has it all */
+static void passt_inherit(const struct conf *c, mode_t mask)
+{
+	int keep[PASTA_FDS + 1] = { c->fd };
+	unsigned n = 1;
+
+	if (c->mode == MODE_PASTA)
+		n += pasta_open(c, mask, keep + 1);
+	isolation_early(keep, n);
+}
+
 /**
  * main() - Entry point
  * @argc:	number of arguments
  * @argv:	arguments
- * Return: 0 after SIGTERM, SIGINT or the one client's end; 1 where it cannot
- * start, said on stderr
+ * Return: 0 after SIGTERM, SIGINT, the one client's or the namespace's end; the
+ * exit status of pasta's command; 1 where it cannot start, said on stderr
  */
 int main(int argc, char **argv)
 {
-	int pcap_fd, null, fd, ready = -1;
+	int pcap_fd, null, ready = -1;
 	const struct conf *c;
+	mode_t mask;
 	usec_t now;
 
-	umask(0077);
+	mask = umask(0077);
 	passt_streams_open();
 	c = conf_parse(argc, argv);
-	fd = c->fd;
-	isolation_early(&fd, 1);
+	passt_inherit(c, mask);
 	atexit(passt_cleanup);
 	passt_signals_block();
 	passt_rlimit();
@@ -472,6 +493,8 @@ int main(int argc, char **argv)
 	passt_pid_open(c->pid_file);
 	pcap_fd = passt_pcap_open(c);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (c->mode == MODE_PASTA)
+		pasta_enter(c);
 	isolation_user(c->uid, c->gid);
 
 	now = clock_now();
@@ -488,11 +511,13 @@ int main(int argc, char **argv)
 	else
 		ready = passt_background(c);
 	passt_signals_init();
-	passt_link_start(now);
-	passt_lock();
+	passt_link_start(c, now);
+	passt_lock(c);
+	if (c->mode == MODE_PASTA)
+		pasta_release();
 	passt_ready(ready, null);
 	passt_run();
 	flow_stop(clock_now());
 	link_close();
-	return EXIT_SUCCESS;
+	return command_status();
 }
