@@ -17,6 +17,12 @@
  *	the host's socket is reached from       the guest is reached from
  *	loopback, or an address of the guest    --map-host-loopback, or refused
  *	anything else                           the same address
+ *
+ *	past the link, from                     the other socket speaks to
+ *	the namespace                           the rule's target, or loopback
+ *	the host's loopback                     the rule's target; loopback with
+ *	                                        --host-lo-to-ns-lo or without a
+ *	                                        link; or the guest's address
  */
 #include "fwd.h"
 
@@ -367,6 +373,12 @@ static bool fwd_guest_local(const struct port_rule *r,
 	return !addr_is_unspecified(local);
 }
 
+/* Port at the other side of a rule, for a client of the port @at */
+static uint16_t fwd_rule_port(const struct port_rule *r, uint16_t at)
+{
+	return (uint16_t)(r->to + (at - r->first));
+}
+
 static bool fwd_guest_remote(const struct port_rule *r,
 			     const struct addr *local, struct addr *remote)
 {
@@ -392,12 +404,53 @@ bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
 		  struct flow_side *guest)
 {
 	*guest = (struct flow_side){
-		.rport = (uint16_t)(r->to + (host->lport - r->first)),
+		.rport = fwd_rule_port(r, host->lport),
 		.lport = host->rport,
 		.place = FLOW_AT_GUEST,
 	};
+	if (fwd_conf->ns.no_tap)
+		return false;
 	return fwd_guest_local(r, &host->remote, &guest->local) &&
 	       fwd_guest_remote(r, &guest->local, &guest->remote);
+}
+
+static bool fwd_splice_remote(enum fwd_way way, const struct port_rule *r,
+			      const struct addr *client, struct addr *remote)
+{
+	if (r->has_target) {
+		*remote = r->target;
+		return true;
+	}
+	if (way == FWD_IN && !fwd_conf->host_lo_to_ns_lo &&
+	    !fwd_conf->ns.no_tap)
+		return guest_addr(addr_family(client), false, remote);
+	*remote = fwd_loopback(client);
+	return true;
+}
+
+/**
+ * fwd_splice() - Whether a client's traffic bypasses the link, and where to
+ * @way:	which way the rule leads
+ * @r:		forwarding rule of the port that the client speaks to
+ * @from:	its side: @remote is the client, @local what it speaks to
+ * @to:		filled in: @remote is the server, @local unspecified, @lport 0
+ * Return: true if so; false: by the link, see fwd_to_guest()
+ */
+bool fwd_splice(enum fwd_way way, const struct port_rule *r,
+		const struct flow_side *from, struct flow_side *to)
+{
+	*to = (struct flow_side){
+		.rport = fwd_rule_port(r, from->lport),
+		.place = way == FWD_IN ? FLOW_AT_NS : FLOW_AT_HOST,
+	};
+	if (way == FWD_IN &&
+	    (fwd_conf->no_splice || !nssock_available() ||
+	     !addr_is_loopback(&from->remote)))
+		return false;
+	if (!fwd_splice_remote(way, r, &from->remote, &to->remote))
+		return false;
+	to->local = addr_is_v4(&to->remote) ? ADDR_ANY4 : ADDR_ANY6;
+	return true;
 }
 
 /*
@@ -408,7 +461,7 @@ static int fwd_set_outbound(int fd, const struct flow_side *host)
 {
 	const struct conf_family *fam = conf_family_of(fwd_conf, &host->remote);
 
-	if (addr_is_loopback(&host->remote))
+	if (host->place == FLOW_AT_NS || addr_is_loopback(&host->remote))
 		return 0;
 	if (!addr_is_unspecified(&host->local) &&
 	    !addr_equal(&host->local, &fam->outbound))
@@ -440,15 +493,18 @@ static int fwd_socket_setup(int fd, uint8_t proto,
 	/* on by default for ping sockets, but replies go to any that share */
 	else if (proto != IPPROTO_UDP && proto != IPPROTO_TCP)
 		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 0);
-	return rc ? rc : fwd_bind(fd, &e);
+	if (rc)
+		return rc;
+	return host->place == FLOW_AT_NS ? nssock_bind(fd, &e) :
+					   fwd_bind(fd, &e);
 }
 
 /**
- * fwd_socket() - A socket for the host's side of a flow
+ * fwd_socket() - A socket for a side of a flow, on the host or in the namespace
  * @proto:	IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6 (ping
  *		sockets)
- * @host:	the host's side; bound to its @local and @lport as far as they
- *		are set (ICMP: the identifier)
+ * @host:	the side, its place is FLOW_AT_HOST or FLOW_AT_NS; bound to its
+ *		@local and @lport as far as they are set (ICMP: the identifier)
  *
  * Not connected. UDP sockets with a port share it with others that have
  * SO_REUSEADDR: until connect(), and for what was queued before it, they can
@@ -458,7 +514,9 @@ static int fwd_socket_setup(int fd, uint8_t proto,
  */
 int fwd_socket(uint8_t proto, const struct flow_side *host)
 {
-	int fd = fwd_open(proto, addr_family(&host->remote));
+	int family = addr_family(&host->remote);
+	int fd = host->place == FLOW_AT_NS ? nssock_open(proto, family) :
+					     fwd_open(proto, family);
 
 	if (fd < 0)
 		return fd;

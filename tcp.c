@@ -22,6 +22,7 @@
  *	tcp_out.c	socket -> guest
  *	tcp_window.c	the window offered to the guest
  *	tcp_conn.c	a connection's state, timer and end
+ *	tcp_splice.c	connections that need none of this: socket to socket
  *
  * A guest may forget connections without a word: it reboots, or FIN_WAIT_2
  * times out. Two sweeps, a one-bit clock each, find them without a timer each;
@@ -43,6 +44,7 @@
 #include "tcp_in.h"
 #include "tcp_open.h"
 #include "tcp_out.h"
+#include "tcp_splice.h"
 
 /* Flows a sweep visits in a turn, and the pause until it goes on */
 #define TCP_SWEEP_FLOWS		1024
@@ -59,6 +61,7 @@
  * @cursor:	where it stands
  * @interval:	from one walk's begin to the next's, usec; 0: never
  * @began:	when the walk under way began
+ * @type:	of the flows that it visits
  * @visit:	what it does with a connection
  */
 struct tcp_sweep {
@@ -66,6 +69,7 @@ struct tcp_sweep {
 	struct flow_cursor cursor;
 	usec_t interval;
 	usec_t began;
+	enum flow_type type;
 	flow_fn visit;
 };
 
@@ -93,8 +97,15 @@ static void tcp_keepalive_visit(struct flow *f, usec_t now);
  */
 static void tcp_inactivity_visit(struct flow *f, usec_t now);
 
-static struct tcp_sweep tcp_keepalive = { .visit = tcp_keepalive_visit };
-static struct tcp_sweep tcp_inactivity = { .visit = tcp_inactivity_visit };
+static struct tcp_sweep tcp_keepalive = {
+	.type = FLOW_TCP, .visit = tcp_keepalive_visit,
+};
+static struct tcp_sweep tcp_inactivity = {
+	.type = FLOW_TCP, .visit = tcp_inactivity_visit,
+};
+static struct tcp_sweep tcp_inactivity_spliced = {
+	.type = FLOW_TCP_SPLICE, .visit = tcp_splice_inactivity,
+};
 
 static void tcp_keepalive_visit(struct flow *f, usec_t now)
 {
@@ -154,7 +165,7 @@ static void tcp_timer(struct timer *t, usec_t now)
 
 	if (!s->cursor.active)
 		s->began = now;
-	if (!flow_sweep(&s->cursor, FLOW_TCP, TCP_SWEEP_FLOWS, s->visit, now))
+	if (!flow_sweep(&s->cursor, s->type, TCP_SWEEP_FLOWS, s->visit, now))
 		timer_arm(t, now + TCP_SWEEP_PAUSE);
 	else
 		timer_arm(t, s->began + s->interval);
@@ -314,7 +325,9 @@ int tcp_init(const struct conf *c, usec_t now)
 	flow_register(FLOW_TCP, &tcp_flow_ops);
 	if (c->no_tcp)
 		return 0;
+	tcp_splice_init();
 	tcp_sweep_start(&tcp_keepalive, c->keepalive_sec, now);
 	tcp_sweep_start(&tcp_inactivity, c->inactivity_sec, now);
+	tcp_sweep_start(&tcp_inactivity_spliced, c->inactivity_sec, now);
 	return tcp_open_listen();
 }

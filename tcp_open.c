@@ -11,6 +11,8 @@
  *	SYN <------------                                again and again, with
  *	SYN-ACK --------> ESTABLISHED                    back-off, until it answers
  *
+ * Accepted ones that fwd.c leads past the link are tcp_splice.c's.
+ *
  * State: a timer. Sources: RFC 9293 3.5, 3.10.7; RFC 6528
  * (initial sequence numbers); RFC 5461 4.1, RFC 1122 4.2.3.9 (unreachable
  * destinations: the guest gets the ICMP error that the host got).
@@ -31,6 +33,7 @@
 #include "tcp_conn.h"
 #include "tcp_in.h"
 #include "tcp_out.h"
+#include "tcp_splice.h"
 #include "tcp_window.h"
 
 /* Connections accepted from one socket before others get their turn */
@@ -228,32 +231,29 @@ struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
 	return c;
 }
 
-/* A connection was accepted: SYN to the guest */
-static void tcp_open_in(const struct fwd_listener *l, int fd,
-			const union sockaddr_any *peer, usec_t now)
+static void tcp_open_refuse(int fd)
 {
-	struct endpoint from = addr_from_sockaddr(peer), to;
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
-	struct flow_side h = { .remote = from.addr, .rport = from.port,
-			       .ifindex = from.ifindex,
-			       .place = FLOW_AT_HOST }, g = { 0 };
+	static const struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+}
+
+/* A connection was accepted: SYN to the guest */
+static void tcp_open_in(int fd, const struct port_rule *r,
+			const struct flow_side *h, usec_t now)
+{
+	struct flow_side g = { 0 };
 	struct tcp_conn *c = NULL;
 
-	if (guest_present() && !getsockname(fd, &sa.sa, &len)) {
-		to = addr_from_sockaddr(&sa);
-		h.local = to.addr;
-		h.lport = to.port;
-		if (fwd_to_guest(fwd_listen_rule(l), &h, &g))
-			c = tcp_new(&g, &h, true);
+	if (guest_present()) {
+		if (fwd_to_guest(r, h, &g))
+			c = tcp_new(&g, h, true);
 		else
 			drop(DROP_NO_ROUTE);
 	}
 	if (!c) {
-		static const struct linger reset = { .l_onoff = 1 };
-
-		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-		close(fd);
+		tcp_open_refuse(fd);
 		return;
 	}
 	tcp_socket_options(fd);
@@ -265,6 +265,35 @@ static void tcp_open_in(const struct fwd_listener *l, int fd,
 	c->ws_rcv = TCP_WINDOW_SHIFT;
 	tcp_window_start(c);
 	tcp_out_syn(c, now);
+}
+
+/* A connection was accepted: to the guest, or past the link */
+static void tcp_open_accepted(const struct fwd_listener *l, int fd,
+			      const union sockaddr_any *peer, usec_t now)
+{
+	const struct port_rule *r = fwd_listen_rule(l);
+	struct endpoint from = addr_from_sockaddr(peer), at;
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct flow_side client, server;
+
+	if (getsockname(fd, &sa.sa, &len)) {
+		tcp_open_refuse(fd);
+		return;
+	}
+	at = addr_from_sockaddr(&sa);
+	client = (struct flow_side){
+		.remote = from.addr,
+		.local = at.addr,
+		.rport = from.port,
+		.lport = at.port,
+		.ifindex = from.ifindex,
+		.place = l->way == FWD_IN ? FLOW_AT_HOST : FLOW_AT_NS,
+	};
+	if (fwd_splice(l->way, r, &client, &server))
+		tcp_splice_open(fd, &client, &server);
+	else
+		tcp_open_in(fd, r, &client, now);
 }
 
 static void tcp_accept_again(struct timer *t, usec_t now)
@@ -295,7 +324,7 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			tcp_open_in(l, fd, &peer, now);
+			tcp_open_accepted(l, fd, &peer, now);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||

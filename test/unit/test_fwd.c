@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "test/unit/fakens.h"
 #include "test/unit/unit.h"
 
 #define PORT 40961
@@ -307,6 +308,91 @@ TEST(rules_of_each_protocol)
 	CHECK(!fwd_rule(IPPROTO_UDP, FWD_IN, 0));
 }
 
+/* Where past the link a client of port 2005 is led, "" if by the link */
+static const char *spliced(enum fwd_way way, unsigned rule, const char *client)
+{
+	static char text[ADDR_STRLEN];
+	const struct port_rule *r = fwd_rule(IPPROTO_TCP, FWD_IN, rule);
+	struct flow_side from = { .remote = addr(client), .rport = 5555,
+				  .local = addr(client),
+				  .lport = (uint16_t)(r->first + (rule ? 0 : 5)),
+				  .place = way == FWD_IN ? FLOW_AT_HOST :
+							   FLOW_AT_NS }, to;
+	struct endpoint e;
+
+	memset(&to, 0xff, sizeof(to));
+	if (!fwd_splice(way, r, &from, &to))
+		return "";
+	CHECK_EQ(to.place, way == FWD_IN ? FLOW_AT_NS : FLOW_AT_HOST);
+	CHECK(addr_is_unspecified(&to.local) && !to.lport && !to.ifindex);
+	CHECK_EQ(addr_family(&to.local), addr_family(&to.remote));
+	e = (struct endpoint){ to.remote, to.rport, 0 };
+	return addr_format_port(&e, text, sizeof(text));
+}
+
+#define CHECK_SPLICE(way, rule, client, expect)				\
+	CHECK(!strcmp(spliced(way, rule, client), expect))
+
+TEST(past_the_link_to_the_namespace)
+{
+	struct addr seen = addr("192.0.2.77");
+
+	setup();
+	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "");
+	fakens_on = true;
+	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "192.0.2.2:3005");
+	CHECK_SPLICE(FWD_IN, 0, "127.9.9.9", "192.0.2.2:3005");
+	CHECK_SPLICE(FWD_IN, 0, "::1", "[2001:db8::2]:3005");
+	CHECK_SPLICE(FWD_IN, 1, "127.0.0.1", "192.0.2.9:22");
+	CHECK_SPLICE(FWD_IN, 1, "::1", "192.0.2.9:22");
+	CHECK_SPLICE(FWD_IN, 0, "192.0.2.2", "");
+	CHECK_SPLICE(FWD_IN, 0, "198.51.100.1", "");
+	CHECK_SPLICE(FWD_IN, 0, "fe80::1", "");
+	guest_learn_addr(&seen);
+	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "192.0.2.77:3005");
+	conf.no_splice = true;
+	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "");
+	conf.no_splice = false;
+	conf.host_lo_to_ns_lo = true;
+	CHECK_SPLICE(FWD_IN, 0, "127.9.9.9", "127.0.0.1:3005");
+	CHECK_SPLICE(FWD_IN, 0, "::1", "[::1]:3005");
+	CHECK_SPLICE(FWD_IN, 1, "127.0.0.1", "192.0.2.9:22");
+	fakens_on = false;
+}
+
+/* A guest without an address of the family is reached by the link, if at all */
+TEST(past_the_link_to_no_address)
+{
+	setup();
+	fakens_on = true;
+	guest_init(&(struct guest_conf){ .addr4 = conf.family[CONF_V4].addr,
+					 .addr6 = ADDR_ANY6 });
+	CHECK_SPLICE(FWD_IN, 0, "::1", "");
+	fakens_on = false;
+}
+
+TEST(nothing_but_past_the_link)
+{
+	setup();
+	fakens_on = true;
+	conf.ns.no_tap = true;
+	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "127.0.0.1:3005");
+	CHECK_SPLICE(FWD_IN, 0, "::1", "[::1]:3005");
+	CHECK_SPLICE(FWD_IN, 0, "198.51.100.1", "");
+	CHECK_FROM(0, "198.51.100.1", 2000, "");
+	fakens_on = false;
+}
+
+TEST(past_the_link_to_the_host)
+{
+	setup();
+	conf.no_splice = true;
+	CHECK_SPLICE(FWD_OUT, 0, "127.0.0.1", "127.0.0.1:3005");
+	CHECK_SPLICE(FWD_OUT, 0, "::1", "[::1]:3005");
+	CHECK_SPLICE(FWD_OUT, 0, "192.0.2.2", "127.0.0.1:3005");
+	CHECK_SPLICE(FWD_OUT, 1, "::1", "192.0.2.9:22");
+}
+
 static struct endpoint local_of(int fd)
 {
 	union sockaddr_any sa;
@@ -447,6 +533,34 @@ TEST(sockets_are_bound_as_told)
 	fd = fwd_socket(IPPROTO_TCP, &h);
 	CHECK(fd >= 0);
 	close(fd);
+}
+
+TEST(sockets_in_the_namespace)
+{
+	struct flow_side s = { .remote = ADDR_LOOPBACK4, .local = ADDR_ANY4,
+			       .place = FLOW_AT_NS };
+	unsigned opened = fakens_opened;
+	char name[IFNAMSIZ] = "";
+	socklen_t len = IFNAMSIZ;
+	int fd;
+
+	setup();
+	CHECK_EQ(fwd_socket(IPPROTO_TCP, &s), -ENODEV);
+	fakens_on = true;
+	strcpy(conf.family[CONF_V4].outbound_if, "lo");
+	s.remote = addr("192.0.2.2");
+	fd = fwd_socket(IPPROTO_TCP, &s);
+	CHECK(fd >= 0);
+	CHECK_EQ(fakens_opened, opened + 1);
+	CHECK(!getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len));
+	CHECK(!strcmp(name, ""));
+	close(fd);
+	s.local = addr("127.0.0.5");
+	s.lport = PORT;
+	fd = fwd_socket(IPPROTO_UDP, &s);
+	CHECK_EQ(local_of(fd).port, PORT);
+	close(fd);
+	fakens_on = false;
 }
 
 TEST(ipv6_sockets_take_no_ipv4)

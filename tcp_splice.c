@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tcp_splice: TCP connections from socket to socket, past the link
+ *
+ *	client                    daemon                    server
+ *	connect() --> accept() --> CONNECTING -- connect() -->
+ *	                               |  refused: RST to the client
+ *	                               v
+ *	       <--- RST ------------ OPEN -- RST either way: RST the other way --->
+ *	       <--- FIN ---            |   --- FIN, each way for itself --->
+ *	                               v
+ *	                     FIN passed on both ways: close()
+ *
+ * Two ways for data through the daemon, each direction for itself:
+ *
+ *	copy	recv() and send(): least latency for short messages. What send()
+ *		does not take waits in a pipe. Without a pipe it is peeked at, and
+ *		consumed as far as it was sent.
+ *	splice	splice(2) to a pipe and on from there, no copies, from the first
+ *		full buffer on until there is less to move.
+ *
+ * A direction holds a pipe only while there is something in it, and reads
+ * nothing more until that is empty; so one that is stalled by a slow reader
+ * holds back its sender by the kernel's own windows. What a socket has taken
+ * is the kernel's to deliver: connections whose data is finished are closed,
+ * all others reset.
+ *
+ * Sockets are watched edge-triggered, both directions' state is kept here: a
+ * side is readable until a read finds nothing, writable until a write does.
+ *
+ * State: the buffer for copies; empty between calls.
+ */
+#include "tcp_splice.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "host/nssock.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "lib/pipes.h"
+#include "lib/stats.h"
+
+#define SPLICE_EVENTS	(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+/** Events after which there may be more to read than a short read tells */
+#define SPLICE_LASTING	(EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR)
+/** Copied at a time, bytes; a pipe takes what of it is left over */
+#define SPLICE_COPY	PIPES_BYTES
+/** Moved at a time by splice(2), bytes; the pipe may take less */
+#define SPLICE_MOST	(1024 * 1024)
+/** Less than that at a time is copied from then on */
+#define SPLICE_LEAST	(16 * 1024)
+/** Reads that throw data away before a peer that sends for ever is reset */
+#define SPLICE_DISCARDS	8
+/** Moved in one direction before others get their turn, bytes */
+#define SPLICE_TURN	(2 * 1024 * 1024)
+
+/**
+ * struct tcp_splice_side - a socket, and the direction that begins at it
+ * @watch:	the socket
+ * @pipe:	what holds @pending
+ * @pending:	bytes read here and not written at the other side yet
+ * @readable:	may have something to read, or an end of data
+ * @writable:	may take something
+ * @lasting:	a short read does not mean that there is no more
+ * @bulk:	splice(2) rather than copy
+ * @eof:	the peer's data has ended
+ * @shut:	and the other side was told
+ */
+struct tcp_splice_side {
+	struct watch watch;
+	struct pipe_ends pipe;
+	uint32_t pending;
+	bool readable;
+	bool writable;
+	bool lasting;
+	bool bulk;
+	bool eof;
+	bool shut;
+};
+
+/**
+ * struct tcp_splice - a connection; lives in its flow's room
+ * @side:	the client's [INI] and the server's [TGT]
+ * @connecting:	connect() to the server is under way
+ * @broken:	one socket has failed, the other will be reset
+ * @inactive:	no byte has moved since the last inactivity sweep
+ */
+struct tcp_splice {
+	struct tcp_splice_side side[2];
+	bool connecting;
+	bool broken;
+	bool inactive;
+};
+
+static_assert(sizeof(struct tcp_splice) <= FLOW_ROOM, "fits a flow");
+static_assert(SPLICE_COPY <= PIPES_BYTES, "what was copied fits a pipe");
+
+static uint8_t tcp_splice_buffer[SPLICE_COPY];
+
+static bool tcp_splice_again(int error)
+{
+	return error == EAGAIN || error == EINTR;
+}
+
+static void tcp_splice_close(int fd, bool reset)
+{
+	static const struct linger now = { .l_onoff = 1 };
+
+	if (reset)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+}
+
+/* close() with unread data would reset, and what was sent be lost */
+static void tcp_splice_discard(int fd)
+{
+	for (unsigned i = 0; i < SPLICE_DISCARDS; i++) {
+		if (recv(fd, NULL, 1 << 30, MSG_TRUNC) <= 0)
+			return;
+	}
+}
+
+/* A side whose data, coming from the other one, has all been told */
+static bool tcp_splice_done(const struct tcp_splice *s, unsigned side)
+{
+	return s->side[!side].shut;
+}
+
+/*
+ * The connection is over: sockets that have all there was are closed, and the
+ * kernel delivers the rest; others are reset
+ */
+static void tcp_splice_end(struct tcp_splice *s, const char *why)
+{
+	char text[5 * ADDR_STRLEN];
+
+	if (log_enabled(LOG_LEVEL_DEBUG))
+		debug("%s: %s",
+		      flow_text(flow_of(s), text, sizeof(text)), why);
+	for (unsigned i = INI; i <= TGT; i++) {
+		struct tcp_splice_side *side = &s->side[i];
+
+		if (side->pending)
+			pipes_drop(&side->pipe);
+		side->pending = 0;
+		loop_del(&side->watch);
+		if (tcp_splice_done(s, i) && !side->eof)
+			tcp_splice_discard(side->watch.fd);
+		tcp_splice_close(side->watch.fd, !tcp_splice_done(s, i));
+		side->watch.fd = -1;
+	}
+	flow_end(flow_of(s));
+}
+
+static void tcp_splice_reset(struct tcp_splice *s, const char *why)
+{
+	s->side[INI].shut = s->side[TGT].shut = false;
+	tcp_splice_end(s, why);
+}
+
+/* What a read has told of its socket. Return: @n, or 0 where nothing came */
+static ssize_t tcp_splice_was_read(struct tcp_splice_side *from, ssize_t n)
+{
+	if (!n)
+		from->eof = true;
+	if (n > 0)
+		return n;
+	if (n < 0 && !tcp_splice_again(errno))
+		return -errno;
+	from->readable = false;
+	return 0;
+}
+
+/* From the pipe to the socket. Return: bytes, or a negative error code */
+static ssize_t tcp_splice_drain(struct tcp_splice_side *from,
+				struct tcp_splice_side *to)
+{
+	ssize_t n = splice(from->pipe.rd, NULL, to->watch.fd, NULL,
+			   from->pending, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+	if (n <= 0) {
+		if (n < 0 && !tcp_splice_again(errno))
+			return -errno;
+		to->writable = false;
+		return 0;
+	}
+	from->pending -= (uint32_t)n;
+	if (!from->pending)
+		pipes_give(&from->pipe);
+	return n;
+}
+
+/*
+ * From the socket to an empty pipe. Return: 0, or a negative error code; bytes
+ * count as they leave the pipe
+ */
+static ssize_t tcp_splice_fill(struct tcp_splice_side *from, bool *dry)
+{
+	ssize_t n;
+
+	if (!pipes_take(&from->pipe)) {
+		from->bulk = false;
+		return 0;
+	}
+	n = splice(from->watch.fd, NULL, from->pipe.wr, NULL, SPLICE_MOST,
+		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	if (n > 0) {
+		from->pending = (uint32_t)n;
+		from->bulk = n >= SPLICE_LEAST;
+		return 0;
+	}
+	pipes_give(&from->pipe);
+	/* An urgent byte stops splice(2), but not recv() */
+	*dry = n < 0 && errno == EAGAIN;
+	return *dry ? 0 : tcp_splice_was_read(from, n);
+}
+
+/* What send() left over. Return: 0, or a negative error code */
+static int tcp_splice_spill(struct tcp_splice_side *from, size_t off, size_t n)
+{
+	ssize_t written;
+
+	if (!pipes_take(&from->pipe))
+		return -ENOBUFS;
+	written = write(from->pipe.wr, tcp_splice_buffer + off, n - off);
+	if (written != (ssize_t)(n - off)) {
+		pipes_drop(&from->pipe);
+		return -ENOBUFS;
+	}
+	from->pending = (uint32_t)written;
+	return 0;
+}
+
+/* Return: bytes sent, or a negative error code */
+static ssize_t tcp_splice_copy(struct tcp_splice_side *from,
+			       struct tcp_splice_side *to)
+{
+	bool spare = pipes_ready();
+	ssize_t n, sent;
+
+	n = tcp_splice_was_read(from, recv(from->watch.fd, tcp_splice_buffer,
+					   SPLICE_COPY, spare ? 0 : MSG_PEEK));
+	if (n <= 0)
+		return n;
+	from->bulk = spare && n == SPLICE_COPY;
+	sent = send(to->watch.fd, tcp_splice_buffer, (size_t)n, MSG_NOSIGNAL);
+	if (sent < 0 && !tcp_splice_again(errno))
+		return -errno;
+	if (sent < n)
+		to->writable = false;
+	else if (n < SPLICE_COPY && !from->lasting)
+		from->readable = false;
+	if (sent < 0)
+		sent = 0;
+	if (!spare)
+		return recv(from->watch.fd, NULL, (size_t)sent, MSG_TRUNC);
+	if (sent < n) {
+		int rc = tcp_splice_spill(from, (size_t)sent, (size_t)n);
+
+		return rc ? rc : sent;
+	}
+	return sent;
+}
+
+/* Something is left for later: the edge of the socket that takes it comes anew */
+static void tcp_splice_postpone(struct tcp_splice_side *to)
+{
+	loop_mod(&to->watch, SPLICE_EVENTS);
+}
+
+/*
+ * Move what there is from one side to the other.
+ * Return: 0, or a negative error code: the connection is broken
+ */
+static int tcp_splice_move(struct tcp_splice *s, unsigned side)
+{
+	struct tcp_splice_side *from = &s->side[side], *to = &s->side[!side];
+	size_t moved = 0;
+	bool dry = false;
+
+	while (to->writable &&
+	       (from->pending || (from->readable && !from->eof))) {
+		ssize_t n;
+
+		if (moved >= SPLICE_TURN) {
+			tcp_splice_postpone(to);
+			break;
+		}
+		if (from->pending)
+			n = tcp_splice_drain(from, to);
+		else if (from->bulk && !dry)
+			n = tcp_splice_fill(from, &dry);
+		else
+			n = tcp_splice_copy(from, to);
+		if (n < 0)
+			return (int)n;
+		moved += (size_t)n;
+	}
+	if (moved)
+		s->inactive = false;
+	if (!from->eof || from->pending || from->shut || s->broken)
+		return 0;
+	from->shut = true;
+	return shutdown(to->watch.fd, SHUT_WR) ? -errno : 0;
+}
+
+/*
+ * What had come before the failure is passed on as far as it is taken at once,
+ * then the other side is reset, too. An error is told once, and a read after it
+ * looks like an end of data: that is not passed on any more.
+ */
+static void tcp_splice_fail(struct tcp_splice *s)
+{
+	s->broken = true;
+	tcp_splice_move(s, INI);
+	tcp_splice_move(s, TGT);
+	tcp_splice_reset(s, "reset");
+}
+
+/* Move both ways, and see what is left of the connection */
+static void tcp_splice_settle(struct tcp_splice *s)
+{
+	if (tcp_splice_move(s, INI) < 0 || tcp_splice_move(s, TGT) < 0)
+		tcp_splice_fail(s);
+	else if (s->side[INI].shut && s->side[TGT].shut)
+		tcp_splice_end(s, "closed");
+}
+
+static void tcp_splice_event(struct tcp_splice *s, unsigned side,
+			     uint32_t events)
+{
+	struct tcp_splice_side *at = &s->side[side];
+
+	if (events & (EPOLLIN | SPLICE_LASTING))
+		at->readable = true;
+	if (events & SPLICE_LASTING)
+		at->lasting = true;
+	if (events & EPOLLOUT)
+		at->writable = true;
+	if (events & EPOLLERR) {
+		if (s->connecting)
+			tcp_splice_reset(s, side == TGT ? "connect() failed" :
+							  "client left");
+		else
+			tcp_splice_fail(s);
+		return;
+	}
+	if (side == TGT && events & EPOLLOUT)
+		s->connecting = false;
+	if (!s->connecting)
+		tcp_splice_settle(s);
+}
+
+static void tcp_splice_at_ini(struct watch *w, uint32_t events, usec_t now)
+{
+	uint8_t *side = (uint8_t *)w - offsetof(struct tcp_splice_side, watch);
+
+	(void)now;
+	tcp_splice_event((void *)(side - offsetof(struct tcp_splice, side)),
+			 INI, events);
+}
+
+static void tcp_splice_at_tgt(struct watch *w, uint32_t events, usec_t now)
+{
+	uint8_t *side = (uint8_t *)w - offsetof(struct tcp_splice_side, watch) -
+			sizeof(struct tcp_splice_side);
+
+	(void)now;
+	tcp_splice_event((void *)(side - offsetof(struct tcp_splice, side)),
+			 TGT, events);
+}
+
+static void tcp_splice_options(int fd)
+{
+	static const int on = 1;
+
+	/* Neither can fail on a TCP socket; an urgent byte is one of the data */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+/* A socket with connect() under way, or a negative error code */
+static int tcp_splice_connect(const struct flow_side *to)
+{
+	const struct endpoint e = { to->remote, to->rport, to->ifindex };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+	int fd = fwd_socket(IPPROTO_TCP, to), error;
+
+	if (fd < 0) {
+		warn_limited("no socket for a connection past the link: %s",
+			     strerror(-fd));
+		return fd;
+	}
+	tcp_splice_options(fd);
+	if (!connect(fd, &sa.sa, len) || errno == EINPROGRESS)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* Return: 0, or a negative error code, and neither is watched */
+static int tcp_splice_watch(struct tcp_splice *s)
+{
+	int rc = loop_add(&s->side[INI].watch, SPLICE_EVENTS);
+
+	if (rc)
+		return rc;
+	rc = loop_add(&s->side[TGT].watch, SPLICE_EVENTS);
+	if (rc)
+		loop_del(&s->side[INI].watch);
+	return rc;
+}
+
+static int tcp_splice_start(int client, const struct flow_side *from,
+			    const struct flow_side *to)
+{
+	struct flow *f;
+	struct tcp_splice *s;
+	int server = tcp_splice_connect(to), rc;
+
+	if (server < 0)
+		return server;
+	f = flow_new(FLOW_TCP_SPLICE, IPPROTO_TCP);
+	if (!f) {
+		close(server);
+		return -ENOSPC;
+	}
+	f->side[INI] = *from;
+	f->side[TGT] = *to;
+	s = flow_as(f, struct tcp_splice);
+	s->connecting = true;
+	s->side[INI].watch = (struct watch){ tcp_splice_at_ini, client };
+	s->side[TGT].watch = (struct watch){ tcp_splice_at_tgt, server };
+	rc = tcp_splice_watch(s);
+	if (rc) {
+		close(server);
+		flow_end(f);
+		return rc;
+	}
+	flow_hash(f, INI);
+	stat_add(STAT_TCP_OPENED, 1);
+	return 0;
+}
+
+/**
+ * tcp_splice_open() - Join an accepted connection with one to a server
+ * @fd:		the client's connection, owned from here on
+ * @from:	the client's side
+ * @to:		the server's, from fwd_splice()
+ *
+ * Where that cannot be, now or later, the client is reset.
+ */
+void tcp_splice_open(int fd, const struct flow_side *from,
+		     const struct flow_side *to)
+{
+	int rc;
+
+	tcp_splice_options(fd);
+	rc = tcp_splice_start(fd, from, to);
+	if (!rc)
+		return;
+	drop(rc == -ENOSPC ? DROP_TABLE_FULL : DROP_NO_SOCKET);
+	debug("connection past the link: %s", strerror(-rc));
+	tcp_splice_close(fd, true);
+}
+
+/**
+ * tcp_splice_inactivity() - One step of the inactivity sweep
+ * @f:		flow of type FLOW_TCP_SPLICE
+ * @now:	turn's time, usec
+ *
+ * Reset where no byte has moved since the sweep before.
+ */
+void tcp_splice_inactivity(struct flow *f, usec_t now)
+{
+	struct tcp_splice *s = flow_as(f, struct tcp_splice);
+
+	(void)now;
+	if (s->inactive)
+		tcp_splice_reset(s, "no activity, reset");
+	else
+		s->inactive = true;
+}
+
+/* The guest went away, or the daemon does: what is here is passed on first */
+static void tcp_splice_stop(struct flow *f, usec_t now)
+{
+	struct tcp_splice *s = flow_as(f, struct tcp_splice);
+
+	(void)now;
+	s->side[INI].readable = s->side[TGT].readable = true;
+	if (!s->connecting &&
+	    (tcp_splice_move(s, INI) < 0 || tcp_splice_move(s, TGT) < 0))
+		tcp_splice_fail(s);
+	else
+		tcp_splice_end(s, "ended");
+}
+
+/**
+ * tcp_splice_init() - Answer for the flows of this type
+ */
+void tcp_splice_init(void)
+{
+	static const struct flow_ops ops = {
+		.name = "TCP (spliced)",
+		.guest_left = tcp_splice_stop,
+		.stop = tcp_splice_stop,
+	};
+
+	flow_register(FLOW_TCP_SPLICE, &ops);
+	if (nssock_available())
+		pipes_init();
+}
