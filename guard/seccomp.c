@@ -15,6 +15,7 @@
 #include "guard/seccomp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -134,6 +135,13 @@ static const struct seccomp_rule seccomp_pasta[] = {
 	{ __NR_waitid, { { .arg = 0, .mask = ~0u, .count = 1,
 			   .value = { P_PIDFD } } } },
 	CALL(pidfd_send_signal), CALL(newfstatat),
+	/* local connections past the link, and their pipes */
+	CALL(splice),
+#if !SECCOMP_SANITIZED
+	CALL(pipe2),
+	{ __NR_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
+			  .value = { F_SETPIPE_SZ, F_GETPIPE_SZ } } } },
+#endif
 };
 
 /* It opens sockets, binds them, and hands them over; sanitized, it needs more */

@@ -181,6 +181,20 @@ TEST(never)
 		CHECK(killed(nr[i], 0, 0, 0));
 }
 
+TEST(pipes_of_pasta)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASTA, &prog), 0);
+	CHECK(allowed(__NR_splice, 5, 0, 6));
+	CHECK(allowed(__NR_pipe2, 0, O_CLOEXEC, 0));
+	CHECK(allowed(__NR_fcntl, 5, F_SETPIPE_SZ, 65536));
+	CHECK(allowed(__NR_fcntl, 5, F_GETPIPE_SZ, 0));
+	CHECK(killed(__NR_fcntl, 5, F_DUPFD, 0));
+	CHECK(killed(__NR_fcntl, 5, F_SETFL, 0));
+	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK(killed(__NR_splice, 5, 0, 6));
+	CHECK(killed(__NR_pipe2, 0, O_CLOEXEC, 0));
+}
+
 /* The signal that a child under the filter dies of; 0: it ends by itself */
 static int child(long nr, long a, long b, long c)
 {
