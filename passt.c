@@ -35,6 +35,8 @@
 #include "guard/isolation.h"
 #include "guard/seccomp.h"
 #include "guest.h"
+#include "host/command.h"
+#include "host/nssock.h"
 #include "icmp.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -519,5 +521,6 @@ int main(int argc, char **argv)
 	passt_run();
 	flow_stop(clock_now());
 	link_close();
+	nssock_stop();
 	return command_status();
 }

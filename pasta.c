@@ -21,6 +21,7 @@
 #include "host/nssock.h"
 #include "host/ports.h"
 #include "lib/log.h"
+#include "link/none.h"
 #include "link/tun.h"
 
 /* Which descriptor of the helper's set-up is which */
@@ -127,7 +128,7 @@ void pasta_enter(const struct conf *c)
 }
 
 /**
- * pasta_link() - The tap device as the link
+ * pasta_link() - The tap device as the link, or none with --splice-only
  * @stop:	called in the loop where we have to end
  * Return: the link's operations
  */
@@ -138,6 +139,8 @@ const struct link_ops *pasta_link(void (*stop)(void))
 	if (rc)
 		die("Cannot watch the helper process: %s", strerror(-rc));
 	pasta_stop = stop;
+	if (pasta_conf->ns.no_tap)
+		return none_init();
 	return tun_init(&(struct tun_conf){ .fd = pasta_tap, .gone = stop });
 }
 
@@ -149,7 +152,7 @@ const struct link_ops *pasta_link(void (*stop)(void))
  */
 void pasta_watch(usec_t now)
 {
-	int rc = tun_start(now);
+	int rc = pasta_conf->ns.no_tap ? 0 : tun_start(now);
 
 	if (!rc)
 		rc = command_watch(pasta_stop);

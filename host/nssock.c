@@ -2,7 +2,7 @@
 /*
  * nssock: sockets in the guest's network namespace
  *
- * State: the socket pair with the helper, and a pool of sockets for each
+ * State: the helper's pidfd, the socket pair with it, and a pool of sockets for each
  * protocol and family. When half of one is used up more are asked for, and come
  * in through the loop; only where none is left, or a port is privileged, is an
  * answer waited for: one round trip, never longer than NSSOCK_WAIT.
@@ -16,9 +16,12 @@
 #include "host/nssock.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -57,6 +60,7 @@ static struct nssock_pool nssock_pools[] = {
 #define NSSOCK_POOLS	(sizeof(nssock_pools) / sizeof(nssock_pools[0]))
 
 static struct watch nssock_sock = { .fd = -1 };
+static int nssock_helper = -1;
 static bool nssock_is_ready;
 /* bind() requests, and the last answer to one */
 static uint32_t nssock_asked, nssock_answered;
@@ -227,7 +231,25 @@ int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS])
 	}
 	setsockopt(sock[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	nssock_sock.fd = sock[0];
+	nssock_helper = (int)syscall(SYS_pidfd_open, pid, 0);
 	return rc;
+}
+
+/**
+ * nssock_stop() - End the helper, and wait for its end where it is our child
+ *
+ * It would end by itself, but after us.
+ */
+void nssock_stop(void)
+{
+	siginfo_t info;
+
+	if (nssock_helper < 0)
+		return;
+	if (!syscall(SYS_pidfd_send_signal, nssock_helper, SIGKILL, NULL, 0))
+		waitid((idtype_t)P_PIDFD, (id_t)nssock_helper, &info, WEXITED);
+	close(nssock_helper);
+	nssock_helper = -1;
 }
 
 /**

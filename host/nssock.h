@@ -25,6 +25,7 @@
 int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS]);
 int nssock_watch(void);
 int nssock_ready(void);
+void nssock_stop(void);
 bool nssock_available(void);
 int nssock_open(uint8_t proto, int family);
 int nssock_bind(int fd, const struct endpoint *e);
