@@ -278,6 +278,8 @@ static void passt_modules_init(const struct conf *c, int pcap_fd, usec_t now)
 	if (tcp_init(c, now) < 0 || udp_init(c, now) < 0 ||
 	    icmp_init(c, now) < 0)
 		exit(EXIT_FAILURE);
+	if (c->mode == MODE_PASTA)
+		pasta_ports_start(now);
 }
 
 /*

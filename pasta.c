@@ -2,12 +2,13 @@
 /*
  * pasta: the start-up of pasta, as far as it is not passt's as well
  *
- *	pasta_open()	the namespace is found; or it is made, and a command
- *			waits in it
- *	pasta_enter()	the helper joins it: interface, addresses, routes
- *	pasta_link()	the tap device is the link
- *	pasta_watch()	the loop is told of what ends us
- *	pasta_release()	all is ready: the command begins
+ *	pasta_open()		the namespace is found; or it is made, and a
+ *				command waits in it
+ *	pasta_enter()		the helper joins it: interface, addresses, routes
+ *	pasta_link()		the tap device is the link
+ *	pasta_ports_start()	ports follow what listens on the other side
+ *	pasta_watch()		the loop is told of what ends us
+ *	pasta_release()		all is ready: the command begins
  *
  * State: the namespace, and the descriptors that came out of it.
  */
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fwd_auto.h"
 #include "host/netconf.h"
 #include "host/nssock.h"
 #include "host/ports.h"
@@ -142,6 +144,22 @@ const struct link_ops *pasta_link(void (*stop)(void))
 	if (pasta_conf->ns.no_tap)
 		return none_init();
 	return tun_init(&(struct tun_conf){ .fd = pasta_tap, .gone = stop });
+}
+
+/**
+ * pasta_ports_start() - Let forwarded ports follow what listens on either side
+ * @now:	the time
+ *
+ * After the protocols listen on the ports that were asked for by number.
+ */
+void pasta_ports_start(usec_t now)
+{
+	struct fwd_auto_conf f = { .conf = pasta_conf, .ns = pasta_ports };
+	int rc = ports_open(&f.host);
+
+	if (rc)
+		debug("Cannot ask the host for its ports: %s", strerror(-rc));
+	fwd_auto_start(&f, now);
 }
 
 /**
