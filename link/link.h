@@ -45,8 +45,8 @@
 
 /** Most frames in one batch, either way */
 #define LINK_BATCH	128
-/** Most payload buffers of one loan */
-#define LINK_LOAN_IOV	20
+/** Most payload buffers of one loan: 64 KiB in the smallest buffers guests have */
+#define LINK_LOAN_IOV	64
 
 /**
  * struct loan - a frame lent by the link, to be filled

@@ -111,6 +111,20 @@ static bool vnet_read_csum(const uint8_t *h, struct frame *f)
 }
 
 /**
+ * vnet_writes() - Whether vnet_read() would write to the frame
+ * @h:		VNET_HLEN bytes, private
+ * @f:		the frame behind it: @f->iov, @f->cnt and @f->len set
+ *
+ * Return: true if so, or if it would drop it: in memory that is not the link's
+ * a frame has to be copied before
+ */
+bool vnet_writes(const uint8_t *h, const struct frame *f)
+{
+	return h[0] & VNET_NEEDS_CSUM &&
+	       !vnet_is_l4(f, vnet_le16(h + 6), vnet_le16(h + 8));
+}
+
+/**
  * vnet_read() - What the guest says of a frame
  * @h:		VNET_HLEN bytes, private
  * @f:		the frame behind it: @f->iov, @f->cnt and @f->len set; the other

@@ -16,6 +16,7 @@
 /** Bytes of the header, without num_buffers */
 #define VNET_HLEN	10
 
+bool vnet_writes(const uint8_t *h, const struct frame *f);
 bool vnet_read(const uint8_t *h, struct frame *f);
 void vnet_put(uint8_t *h, const struct loan *l, size_t hlen);
 

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The virtio network device: when its queues run, what is negotiated, what
+ * happens to one that was broken
+ */
+#include "link/vhost_net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "test/unit/unit.h"
+#include "test/unit/vdriver.h"
+
+#define NUM	256u
+#define A	VDRIVER_BUFFERS
+#define HLEN	54u
+#define BASIC	(VHOST_NET_F_VERSION_1 | VHOST_NET_F_MRG_RXBUF)
+
+static struct vdriver d;
+static unsigned ups, downs, writables, losts, frames_in;
+static unsigned batches = 4;
+static int kick[2], call[2], err_fd[2];
+static struct watch clock_watch;
+
+static void on_readable(usec_t now)
+{
+	struct frame f[LINK_BATCH];
+
+	(void)now;
+	for (unsigned i = 0; i < batches; i++) {
+		unsigned n = link_receive(f, LINK_BATCH);
+
+		frames_in += n;
+		link_release();
+		if (!n)
+			return;
+	}
+}
+
+static void on_writable(usec_t now)
+{
+	(void)now;
+	writables++;
+}
+
+static void on_up(usec_t now)
+{
+	(void)now;
+	ups++;
+}
+
+static void on_down(usec_t now)
+{
+	(void)now;
+	downs++;
+}
+
+static void on_lost(usec_t now)
+{
+	losts++;
+	vhost_net_leave(now);
+	guestmem_clear();
+}
+
+static const struct link_events events = { on_readable, on_writable, on_up,
+					   on_down };
+
+static void on_clock(struct watch *w, uint32_t what, usec_t now)
+{
+	(void)w;
+	(void)what;
+	(void)now;
+}
+
+static void turn(void)
+{
+	usec_t now;
+	int n;
+
+	timer_sleep();
+	n = loop_wait(0);
+	now = clock_now();
+	timer_run(now);
+	loop_dispatch(n, now);
+	link_flush();
+}
+
+static void turns(void)
+{
+	for (int i = 0; i < 10; i++)
+		turn();
+}
+
+static void queue_up(unsigned i, uint64_t base)
+{
+	struct virtq_addr a = vdriver_addr(&d, i);
+
+	CHECK_EQ(vhost_net_set_num(i, NUM), 0);
+	CHECK_EQ(vhost_net_set_base(i, (uint32_t)base), 0);
+	CHECK_EQ(vhost_net_set_addr(i, &a), 0);
+	kick[i] = eventfd(0, EFD_NONBLOCK);
+	call[i] = eventfd(0, EFD_NONBLOCK);
+	err_fd[i] = eventfd(0, EFD_NONBLOCK);
+	CHECK_EQ(vhost_net_set_kick(i, dup(kick[i])), 0);
+	CHECK_EQ(vhost_net_set_call(i, dup(call[i])), 0);
+	CHECK_EQ(vhost_net_set_err(i, dup(err_fd[i])), 0);
+}
+
+static void setup(uint64_t features)
+{
+	static bool made;
+
+	if (!made) {
+		CHECK(!loop_init());
+		clock_watch = (struct watch){ on_clock, timer_init(1) };
+		CHECK(!loop_add(&clock_watch, EPOLLIN | EPOLLET));
+		CHECK(!guestmem_init());
+	}
+	made = true;
+	ups = downs = writables = losts = frames_in = 0;
+	batches = 4;
+	vdriver_open(&d);
+	vdriver_map(&d);
+	link_init(vhost_net_init(on_lost), &events);
+	vhost_net_features(features);
+	for (unsigned i = 0; i < 2; i++) {
+		vdriver_queue(&d, i, NUM);
+		queue_up(i, 0);
+		CHECK_EQ(vhost_net_enable(i, true), 0);
+	}
+}
+
+static void close_fds(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		close(kick[i]);
+		close(call[i]);
+		close(err_fd[i]);
+	}
+}
+
+static void teardown(void)
+{
+	vhost_net_leave(1);
+	close_fds();
+	vdriver_close(&d);
+}
+
+static void notify(unsigned i)
+{
+	CHECK(!eventfd_write(kick[i], 1));
+	turns();
+}
+
+static unsigned count(int fd)
+{
+	eventfd_t n;
+
+	return eventfd_read(fd, &n) ? 0 : (unsigned)n;
+}
+
+static void give(unsigned from, unsigned n)
+{
+	for (unsigned i = from; i < from + n; i++)
+		vdriver_chain(&d, 0, i % NUM, &(struct vdriver_buf){
+			A + i % NUM * 4096, 1526 }, 1);
+}
+
+static void send_frames(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		vdriver_chain(&d, 1, i % NUM, &(struct vdriver_buf){
+			A + NUM * 4096, 72 }, 1);
+}
+
+static unsigned out(unsigned n)
+{
+	struct loan l[LINK_BATCH];
+	unsigned lent = link_reserve(l, n, HLEN, 100);
+
+	for (unsigned i = 0; i < lent; i++)
+		l[i].len = 100;
+	link_commit(l, lent);
+	return lent;
+}
+
+TEST(queues_run_from_their_first_kick_on)
+{
+	setup(BASIC);
+	give(0, 10);
+	send_frames(3);
+	turns();
+	CHECK_EQ(ups, 0);
+	CHECK_EQ(frames_in, 0);
+	CHECK_EQ(out(1), 0);
+	notify(0);
+	CHECK_EQ(ups, 1);
+	CHECK_EQ(writables, 1);
+	CHECK_EQ(frames_in, 0);
+	CHECK_EQ(out(1), 1);
+	notify(1);
+	CHECK_EQ(ups, 1);
+	CHECK_EQ(frames_in, 3);
+	teardown();
+	CHECK_EQ(downs, 1);
+}
+
+TEST(disabled_queues)
+{
+	struct vring_used_elem e;
+
+	setup(BASIC);
+	vhost_net_enable(0, false);
+	vhost_net_enable(1, false);
+	give(0, 10);
+	send_frames(3);
+	notify(0);
+	notify(1);
+	CHECK_EQ(ups, 0);
+	CHECK_EQ(out(1), 0);
+	/* processed, to no effect */
+	CHECK_EQ(frames_in, 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(vdriver_used(&d, 1, &e));
+	/* enabled without a kick: what waits is seen */
+	send_frames(2);
+	vhost_net_enable(0, true);
+	vhost_net_enable(1, true);
+	turns();
+	CHECK_EQ(ups, 1);
+	CHECK_EQ(writables, 1);
+	CHECK_EQ(frames_in, 2);
+	teardown();
+}
+
+TEST(one_signal_a_turn)
+{
+	setup(BASIC);
+	give(0, 100);
+	notify(0);
+	for (int i = 0; i < 20; i++)
+		CHECK_EQ(out(2), 2);
+	CHECK_EQ(count(call[0]), 0);
+	turn();
+	CHECK_EQ(count(call[0]), 1);
+	turn();
+	CHECK_EQ(count(call[0]), 0);
+	send_frames(200);
+	notify(1);
+	CHECK_EQ(frames_in, 200);
+	CHECK(count(call[1]) <= 2);
+	teardown();
+}
+
+/* A turn takes so much, the rest needs no kick */
+TEST(more_frames_than_a_turn_takes)
+{
+	setup(BASIC);
+	batches = 1;
+	send_frames(NUM);
+	CHECK(!eventfd_write(kick[1], 1));
+	turn();
+	CHECK_EQ(frames_in, LINK_BATCH);
+	turn();
+	CHECK_EQ(frames_in, 2 * LINK_BATCH);
+	turns();
+	send_frames(1);
+	notify(1);
+	CHECK_EQ(frames_in, 2 * LINK_BATCH + 1);
+	teardown();
+}
+
+TEST(writable_when_there_are_buffers_again)
+{
+	setup(BASIC);
+	give(0, 2);
+	notify(0);
+	CHECK_EQ(out(3), 2);
+	writables = 0;
+	turns();
+	CHECK_EQ(writables, 0);
+	give(2, 4);
+	notify(0);
+	CHECK_EQ(writables, 1);
+	CHECK_EQ(out(3), 3);
+	give(6, 1);
+	notify(0);
+	CHECK_EQ(writables, 1);
+	teardown();
+}
+
+/* The guest's receive queue is too small: told at once, without a kick */
+TEST(smaller_frames)
+{
+	struct loan l;
+
+	setup(BASIC);
+	give(0, NUM);
+	notify(0);
+	for (unsigned i = 0; i < NUM; i++)
+		d.ring[0].desc[i].len = 700;
+	CHECK_EQ(link_reserve(&l, 1, HLEN, 65000), 0);
+	turns();
+	CHECK_EQ(writables, 1);
+	CHECK(link_caps()->max_frame < 64 * 700);
+	CHECK_EQ(link_reserve(&l, 1, HLEN, link_caps()->max_frame - HLEN), 1);
+	link_commit(&l, 0);
+	teardown();
+}
+
+TEST(capabilities)
+{
+	const uint64_t tso = VHOST_NET_F_GUEST_TSO4 | VHOST_NET_F_GUEST_TSO6;
+	const uint64_t uso = VHOST_NET_F_GUEST_USO4 | VHOST_NET_F_GUEST_USO6;
+
+	setup(0);
+	CHECK_EQ(link_caps()->max_frame, 1514);
+	CHECK(!link_caps()->csum && !link_caps()->gso_tcp);
+	vhost_net_features(BASIC);
+	CHECK_EQ(link_caps()->max_frame, 65549);
+	CHECK(!link_caps()->csum && !link_caps()->gso_tcp);
+	vhost_net_features(BASIC | VHOST_NET_F_GUEST_CSUM);
+	CHECK(link_caps()->csum && !link_caps()->gso_tcp);
+	vhost_net_features(VHOST_NET_F_GUEST_CSUM | tso);
+	CHECK_EQ(link_caps()->max_frame, 65549);
+	CHECK(link_caps()->gso_tcp && !link_caps()->gso_udp);
+	vhost_net_features(BASIC | VHOST_NET_F_GUEST_CSUM | uso |
+			   VHOST_NET_F_GUEST_TSO4);
+	CHECK(!link_caps()->gso_tcp && link_caps()->gso_udp);
+	vhost_net_features(BASIC | tso);
+	CHECK(!link_caps()->gso_tcp);
+	teardown();
+}
+
+TEST(stop_and_start_again)
+{
+	uint32_t base;
+
+	setup(BASIC);
+	give(0, 10);
+	send_frames(3);
+	notify(0);
+	notify(1);
+	CHECK_EQ(out(4), 4);
+	CHECK_EQ(vhost_net_stop(0, &base), 0);
+	CHECK_EQ(base, 4);
+	CHECK_EQ(d.ring[0].used->idx, 4);
+	CHECK_EQ(vhost_net_stop(1, &base), 0);
+	CHECK_EQ(base, 3);
+	CHECK_EQ(out(1), 0);
+	send_frames(1);
+	notify(0);
+	notify(1);
+	CHECK_EQ(frames_in, 3);
+	CHECK_EQ(downs, 0);
+	close_fds();
+	queue_up(0, 4);
+	queue_up(1, 3);
+	turns();
+	CHECK_EQ(frames_in, 3);
+	notify(0);
+	notify(1);
+	CHECK_EQ(frames_in, 4);
+	CHECK_EQ(ups, 1);
+	CHECK_EQ(out(7), 6);
+	teardown();
+}
+
+TEST(what_breaks_the_device)
+{
+	uint32_t base;
+
+	setup(BASIC);
+	give(0, 10);
+	notify(0);
+	notify(1);
+	CHECK_EQ(ups, 1);
+	d.ring[1].avail->idx += 1000;
+	notify(1);
+	CHECK_EQ(downs, 1);
+	CHECK_EQ(count(err_fd[0]), 1);
+	CHECK_EQ(count(err_fd[1]), 1);
+	CHECK_EQ(out(1), 0);
+	/* kicks do nothing, once more is not told */
+	d.ring[1].avail->idx -= 1000;
+	send_frames(1);
+	notify(0);
+	notify(1);
+	CHECK_EQ(frames_in, 0);
+	CHECK_EQ(ups, 1);
+	CHECK_EQ(downs, 1);
+	/* the driver starts anew */
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(vhost_net_stop(i, &base), 0);
+		vdriver_queue(&d, i, NUM);
+	}
+	close_fds();
+	queue_up(0, 0);
+	queue_up(1, 0);
+	give(0, 10);
+	send_frames(2);
+	notify(0);
+	notify(1);
+	CHECK_EQ(ups, 2);
+	CHECK_EQ(frames_in, 2);
+	CHECK_EQ(out(1), 1);
+	teardown();
+	CHECK_EQ(downs, 2);
+}
+
+/* Found while a flow borrows: told by nobody but the timer */
+TEST(broken_within_reserve)
+{
+	setup(BASIC);
+	notify(0);
+	give(0, 1);
+	d.ring[0].desc[0].addr = 0;
+	CHECK_EQ(out(1), 0);
+	CHECK_EQ(downs, 0);
+	turns();
+	CHECK_EQ(downs, 1);
+	teardown();
+	CHECK_EQ(downs, 1);
+}
+
+TEST(memory_cut_short)
+{
+	setup(BASIC);
+	give(0, 10);
+	notify(0);
+	CHECK(!ftruncate(d.fd, 2 * VDRIVER_QUEUE));
+	out(1);
+	turns();
+	CHECK_EQ(losts, 1);
+	CHECK_EQ(downs, 1);
+	CHECK_EQ(out(1), 0);
+	close_fds();
+	vdriver_close(&d);
+}
+
+TEST(memory_table_changes_while_running)
+{
+	struct guestmem_region r = vdriver_region();
+
+	setup(BASIC);
+	give(0, 10);
+	send_frames(1);
+	notify(0);
+	notify(1);
+	CHECK_EQ(frames_in, 1);
+	CHECK_EQ(out(1), 1);
+	vhost_net_settle();
+	CHECK_EQ(d.ring[0].used->idx, 1);
+	CHECK_EQ(guestmem_remove(&r), 0);
+	vhost_net_settle();
+	send_frames(2);
+	notify(1);
+	CHECK_EQ(frames_in, 1);
+	CHECK_EQ(out(1), 0);
+	turns();
+	vhost_net_settle();
+	CHECK_EQ(guestmem_add(&r, d.fd), 0);
+	vhost_net_settle();
+	writables = 0;
+	turns();
+	CHECK_EQ(frames_in, 3);
+	CHECK_EQ(writables, 1);
+	CHECK_EQ(out(9), 9);
+	CHECK_EQ(downs, 0);
+	teardown();
+}
+
+TEST(what_the_hypervisor_may_not_ask)
+{
+	struct virtq_addr a;
+	uint32_t base;
+	int fd, sv[2];
+
+	setup(BASIC);
+	a = vdriver_addr(&d, 0);
+	CHECK_EQ(vhost_net_set_num(2, NUM), -EINVAL);
+	CHECK_EQ(vhost_net_set_num(0, 0), -EINVAL);
+	CHECK_EQ(vhost_net_set_num(0, 100), -EINVAL);
+	CHECK_EQ(vhost_net_set_num(0, 65536), -EINVAL);
+	CHECK_EQ(vhost_net_set_base(0, 65536), -EINVAL);
+	CHECK_EQ(vhost_net_set_base(2, 0), -EINVAL);
+	CHECK_EQ(vhost_net_set_addr(7, &a), -EINVAL);
+	CHECK_EQ(vhost_net_stop(2, &base), -EINVAL);
+	CHECK_EQ(vhost_net_enable(2, true), -EINVAL);
+	CHECK_EQ(vhost_net_set_kick(2, -1), -EINVAL);
+	CHECK_EQ(vhost_net_set_kick(0, -1), -EOPNOTSUPP);
+	CHECK_EQ(vhost_net_set_call(2, -1), -EINVAL);
+	CHECK_EQ(vhost_net_set_err(2, -1), -EINVAL);
+	fd = open("/dev/null", O_RDWR);
+	CHECK_EQ(vhost_net_set_kick(0, fd), -EINVAL);
+	CHECK_EQ(vhost_net_set_call(0, fd), -EINVAL);
+	close(fd);
+	CHECK_EQ(vhost_net_set_err(0, d.fd), -EINVAL);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	CHECK_EQ(vhost_net_set_call(0, sv[0]), -EINVAL);
+	close(sv[0]);
+	close(sv[1]);
+	notify(0);
+	CHECK_EQ(vhost_net_set_num(0, NUM), -EBUSY);
+	CHECK_EQ(vhost_net_set_base(0, 0), -EBUSY);
+	CHECK_EQ(vhost_net_set_addr(0, &a), 0);
+	a.used = 0;
+	CHECK_EQ(vhost_net_set_addr(0, &a), -EFAULT);
+	CHECK_EQ(out(1), 0);
+	teardown();
+}
+
+/* A call descriptor that is full, and blocks, does not block us */
+TEST(call_descriptors_that_are_full)
+{
+	int fd[2];
+	uint8_t page[4096] = { 0 };
+
+	setup(BASIC);
+	CHECK(!pipe(fd));
+	CHECK_EQ(vhost_net_set_call(0, dup(fd[1])), 0);
+	while (write(fd[1], page, sizeof(page)) > 0)
+		continue;
+	give(0, 10);
+	notify(0);
+	CHECK_EQ(out(1), 1);
+	turns();
+	CHECK_EQ(d.ring[0].used->idx, 1);
+	close(fd[0]);
+	close(fd[1]);
+	teardown();
+}
+
+int main(int argc, char **argv)
+{
+	log_init("test_vhost_net", LOG_LEVEL_ERR);
+	return unit_main(argc, argv);
+}
