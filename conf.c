@@ -260,6 +260,25 @@ static void conf_show_version(const struct option_def *o, const char *value)
 	exit(EXIT_SUCCESS);
 }
 
+/* QEMU's docs/interop/vhost-user.rst, Backend program conventions */
+static void conf_show_capabilities(const struct option_def *o,
+				   const char *value)
+{
+	(void)o;
+	(void)value;
+	puts("{\n  \"type\": \"net\"\n}");
+	exit(EXIT_SUCCESS);
+}
+
+/* Whatever else is asked for, right or wrong */
+static void conf_find_capabilities(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		if (!strcmp(argv[i], "--print-capabilities"))
+			conf_show_capabilities(NULL, NULL);
+	}
+}
+
 static void conf_show_help(const struct option_def *o, const char *value);
 
 /* ---- the table: names, argument, whose, heading, help, handler, where to */
@@ -321,6 +340,13 @@ static const struct option_def conf_options[] = {
 	{ "one-off", NULL, '1', NULL, PASST, NULL,
 	  "Exit when the client leaves; default: serve the next one",
 	  option_set_flag, &conf.one_off, true },
+	{ "vhost-user", NULL, 0, NULL, PASST, NULL,
+	  "Frames in the guest's own memory, set up by vhost-user over the "
+	  "socket; default: frames through the socket",
+	  option_set_flag, &conf.vhost_user, true },
+	{ "print-capabilities", NULL, 0, NULL, PASST, NULL,
+	  "Print as JSON what kind of vhost-user back-end this is and exit; "
+	  "other options do not matter", conf_show_capabilities, NULL, 0 },
 	{ "repair-path", NULL, 0, "PATH", PASST, NULL,
 	  "No effect: this version does not migrate", conf_set_ignored, NULL,
 	  CONF_PATH_MAX },
@@ -727,6 +753,8 @@ const struct conf *conf_parse(int argc, char **argv)
 {
 	int rest;
 
+	if (conf_mode_of(argv[0]) == MODE_PASST)
+		conf_find_capabilities(argc, argv);
 	memset(&conf, 0, sizeof(conf));
 	memset(&wish, 0, sizeof(wish));
 	conf.mode = conf_mode_of(argv[0]);

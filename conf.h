@@ -44,6 +44,7 @@ enum conf_mode { MODE_PASST, MODE_PASTA };
  * @socket:	--socket or "": first free default name
  * @fd:		--fd, or -1
  * @one_off:	--one-off
+ * @vhost_user:	--vhost-user: --socket and --fd speak that
  * @mtu:	MTU announced to the guest; 0: none
  * @mac:	source MAC of what we send
  * @family:	per family, [CONF_V4] and [CONF_V6]
@@ -87,6 +88,7 @@ struct conf {
 	char socket[108];
 	int fd;
 	bool one_off;
+	bool vhost_user;
 	unsigned mtu;
 	uint8_t mac[6];
 	struct conf_family family[CONF_FAMILIES];

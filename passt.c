@@ -46,6 +46,7 @@
 #include "link/link.h"
 #include "link/server.h"
 #include "link/stream.h"
+#include "link/vhost_user.h"
 #include "pasta.h"
 #include "serve/arp.h"
 #include "serve/dhcp.h"
@@ -235,7 +236,7 @@ static const struct link_ops *passt_link(const struct conf *c)
 			    "(default)", strerror(-s.listen_fd));
 		passt_file_note(&passt_socket, passt_path, true);
 	}
-	return stream_init(&s);
+	return c->vhost_user ? vhost_user_init(&s) : stream_init(&s);
 }
 
 static void passt_link_init(const struct conf *c, int pcap_fd)
@@ -424,7 +425,7 @@ static void passt_lock(const struct conf *c)
 
 	isolation_late();
 	rc = seccomp_apply(c->mode == MODE_PASTA ? SECCOMP_PASTA :
-						   SECCOMP_PASST);
+			   c->vhost_user ? SECCOMP_VHOST_USER : SECCOMP_PASST);
 	if (rc)
 		die("Cannot apply the system call filter: %s", strerror(-rc));
 }

@@ -158,6 +158,21 @@ static const struct seccomp_rule seccomp_ns_helper[] = {
 		  .value = { IPPROTO_TCP, IPPROTO_UDP } } } },
 };
 
+/*
+ * Descriptors that a hypervisor hands over are looked at, and made not to block.
+ * newfstatat() only of a descriptor, not of a path: the C library's fstat()
+ */
+__attribute__((unused))
+static const struct seccomp_rule seccomp_vhost_user[] = {
+	CALL(fstat),
+	{ __NR_newfstatat, { { .arg = 3, .mask = ~0u, .count = 1,
+			       .value = { AT_EMPTY_PATH } } } },
+	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
+			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK } } } },
+	{ __NR_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
+			  .value = { F_GETFL, F_SETFL } } } },
+};
+
 /* What the sanitizers' run time needs, to report and to look for leaks */
 static const struct seccomp_rule seccomp_sanitizers[] = {
 	CALL(clone), CALL(ptrace), CALL(wait4), CALL(openat), CALL(readlinkat),
@@ -279,8 +294,10 @@ static const struct seccomp_set seccomp_sets[SECCOMP_TABLES][2] = {
 	[SECCOMP_PASST] = { SET(seccomp_common), SET(seccomp_passt) },
 	[SECCOMP_PASTA] = { SET(seccomp_common), SET(seccomp_pasta) },
 #if SECCOMP_SANITIZED
+	[SECCOMP_VHOST_USER] = { SET(seccomp_common), SET(seccomp_passt) },
 	[SECCOMP_NS_HELPER] = { SET(seccomp_common) },
 #else
+	[SECCOMP_VHOST_USER] = { SET(seccomp_common), SET(seccomp_vhost_user) },
 	[SECCOMP_NS_HELPER] = { SET(seccomp_ns_helper) },
 #endif
 };

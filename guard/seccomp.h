@@ -8,11 +8,13 @@
 /**
  * enum seccomp_table - an allow-list
  * @SECCOMP_PASST:	passt over the stream socket
+ * @SECCOMP_VHOST_USER:	passt over vhost-user
  * @SECCOMP_PASTA:	pasta over the tap device
  * @SECCOMP_NS_HELPER:	the helper in the guest's network namespace
  */
 enum seccomp_table {
 	SECCOMP_PASST,
+	SECCOMP_VHOST_USER,
 	SECCOMP_PASTA,
 	SECCOMP_NS_HELPER,
 	SECCOMP_TABLES

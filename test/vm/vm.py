@@ -317,11 +317,21 @@ class Guest:
 
     def __init__(self, netdev, smp=2, memory="512M", prefix=()):
         image()
-        nics = []
+        nics, machine = [], "pc,usb=off"
         for i, n in enumerate([netdev] if isinstance(netdev, str) else netdev):
-            nics += ["-netdev", f"{n},id=n{i}", "-device",
-                     f"virtio-net-pci,netdev=n{i},romfile=,"
-                     f"mac=52:54:00:12:34:{0x56 + i:02x}"]
+            device = f"virtio-net-pci,netdev=n{i},romfile=," \
+                     f"mac=52:54:00:12:34:{0x56 + i:02x}"
+            if n.startswith("vhost-user,"):
+                n, _, path = n.partition(",path=")
+                nics += ["-chardev", f"socket,id=c{i},path={path}"]
+                n += f",chardev=c{i}"
+                # QEMU 7.2 under TCG does not survive MSI-X with vhost-user
+                device += ",vectors=0"
+                machine = "pc,usb=off,memory-backend=mem"
+            nics += ["-netdev", f"{n},id=n{i}", "-device", device]
+        if "memory-backend" in machine:
+            nics += ["-object", f"memory-backend-memfd,id=mem,size={memory},"
+                     "share=on"]
         self.dir = tempfile.mkdtemp(prefix="passt-vm-")
         self.commands, self.number, self.boots = {}, 0, 0
         self.lock, self.hello = threading.Lock(), threading.Event()
@@ -330,7 +340,7 @@ class Guest:
         self.proc = subprocess.Popen([
             *prefix, "qemu-system-x86_64", "-nodefaults", "-no-user-config",
             "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max",
-            "-machine", "pc,usb=off", "-smp", str(smp), "-m", memory,
+            "-machine", machine, "-smp", str(smp), "-m", memory,
             "-kernel", BUILD + "/vmlinuz", "-initrd", BUILD + "/initrd",
             "-append", "console=ttyS0 quiet panic=0 tsc=reliable "
             "no_timer_check mitigations=off audit=0 nokaslr",
@@ -465,3 +475,9 @@ class Guest:
 def stream(path):
     """The -netdev argument for a daemon's socket."""
     return f"stream,server=off,addr.type=unix,addr.path={path}"
+
+
+def vhost_user(path):
+    """The same for one that was started with --vhost-user; Guest shares its
+    memory then."""
+    return f"vhost-user,path={path}"
