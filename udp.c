@@ -15,6 +15,7 @@
 #include "udp_flow.h"
 #include "udp_in.h"
 #include "udp_listen.h"
+#include "udp_splice.h"
 
 static bool udp_off;
 
@@ -30,6 +31,7 @@ int udp_init(const struct conf *c, usec_t now)
 	(void)now;
 	udp_off = c->no_udp;
 	udp_flow_init();
+	udp_splice_init();
 	return udp_off ? 0 : udp_listen_all();
 }
 

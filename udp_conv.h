@@ -6,6 +6,7 @@
  *	udp_listen.c  forwarded ports: datagrams of clients not known yet
  *	udp_in.c      guest -> socket
  *	udp_flow.c    life and death, events, timers
+ *	udp_splice.c  past the link, socket to socket
  *	udp_out.c     socket -> guest
  *	udp_err.c     errors of the host -> ICMP to the guest
  *
@@ -24,6 +25,16 @@
 
 /** Room for the largest UDP payload of all (65535 bytes less headers) */
 #define UDP_DATAGRAM_MAX	65535
+/** Receive buffer asked for; cut to net.core.rmem_max, which still doubles the
+ * default
+ */
+#define UDP_RCVBUF		(4 * 1024 * 1024)
+/** How long a conversation lasts: before there was a reply, and after it */
+#define UDP_UNREPLIED		(30 * USEC_PER_SEC)
+#define UDP_STREAM		(180 * USEC_PER_SEC)
+/** After the reply of a DNS server */
+#define UDP_DNS			(10 * USEC_PER_SEC)
+#define UDP_DNS_PORT		53
 
 /**
  * struct udp_flow - what UDP keeps of a conversation, in flow.room

@@ -44,17 +44,11 @@
 #include "udp_err.h"
 #include "udp_out.h"
 
-#define UDP_UNREPLIED	(30 * USEC_PER_SEC)
-#define UDP_STREAM	(180 * USEC_PER_SEC)
-#define UDP_DNS		(10 * USEC_PER_SEC)
 /** A stalled flow tries again even if no writable event came */
 #define UDP_RETRY	(1 * USEC_PER_SEC)
 
-#define UDP_DNS_PORT	53
 #define UDP_TTL		64
 #define UDP_EXPECT	2048
-/** Asked for; cut to net.core.rmem_max, which still doubles the default */
-#define UDP_RCVBUF	(4 * 1024 * 1024)
 
 static_assert(sizeof(struct udp_flow) <= FLOW_ROOM, "fits an entry");
 

@@ -7,6 +7,7 @@
  * sent to (IP_PKTINFO, ip(7)), so replies leave from there, and connected, so
  * the kernel hands it all that follows. What had come to the listening socket
  * before that goes to the flow, too. What the link has no room for is dropped.
+ * Clients that fwd.c leads past the link are udp_splice.c's.
  *
  * State: none, but the buffers of a batch.
  */
@@ -23,6 +24,7 @@
 #include "udp_conv.h"
 #include "udp_flow.h"
 #include "udp_out.h"
+#include "udp_splice.h"
 
 /** Datagrams taken from one a turn */
 #define UDP_LISTEN_BATCH	16
@@ -75,7 +77,7 @@ static bool udp_listen_host_side(const struct fwd_listener *l, unsigned i,
 		.remote = from.addr,
 		.rport = from.port,
 		.lport = l->port,
-		.place = FLOW_AT_HOST,
+		.place = l->way == FWD_OUT ? FLOW_AT_NS : FLOW_AT_HOST,
 	};
 	return from.port && udp_listen_local(&batch.msg[i].msg_hdr, host);
 }
@@ -118,6 +120,7 @@ static struct flow *udp_listen_flow(const struct fwd_listener *l,
 static void udp_listen_forward(const struct fwd_listener *l, unsigned i,
 			       usec_t now)
 {
+	const struct iovec data = { udp_out_buffer(i), batch.msg[i].msg_len };
 	struct flow_side host;
 	struct flow *f;
 
@@ -125,12 +128,13 @@ static void udp_listen_forward(const struct fwd_listener *l, unsigned i,
 		drop(DROP_NO_ROUTE);
 		return;
 	}
+	if (udp_splice_take(l, &host, &data, now))
+		return;
 	f = udp_listen_flow(l, &host, now);
 	if (!f)
 		return;
 	udp_flow_spoke(f, !udp_of(f)->guest, now);
-	udp_out_send(udp_guest_side(f), udp_out_buffer(i),
-		     batch.msg[i].msg_len);
+	udp_out_send(udp_guest_side(f), data.iov_base, data.iov_len);
 }
 
 static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
@@ -155,6 +159,7 @@ static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
 	n = recvmmsg(w->fd, batch.msg, UDP_LISTEN_BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)
 		udp_listen_forward(l, (unsigned)i, now);
+	udp_splice_flush();
 }
 
 /**

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * udp_splice: UDP conversations from socket to socket, past the link
+ *
+ *	client --> listening socket --> lookup --> flow's socket --> server
+ *	client <-- listening socket <------------- flow's socket <-- server
+ *	           (from the address that
+ *	           the client sent to)
+ *
+ * A client is known by its address and port, and what it sent to. Its flow has
+ * one socket, connected to the server. All clients of a port speak to the
+ * listening socket, and are answered from it: so a port that is listened on no
+ * more is free at once, and no port is bound that takes privileges. Where the
+ * listener is gone, the flow ends with the next answer.
+ *
+ *	first datagram --> LIVE -- none for the timeout, guest left --> end
+ *
+ * Timeouts are those of udp_flow.c. A server that refuses is asked again with
+ * the next datagram; the client cannot be told, as it is by the kernel where no
+ * daemon is between. What does not fit a socket is dropped, and counted.
+ *
+ * State: the datagrams of one flow that wait to be sent; none between events.
+ */
+#include "udp_splice.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fwd.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "lib/stats.h"
+#include "udp_conv.h"
+#include "udp_out.h"
+
+/** Datagrams a call */
+#define UDP_SPLICE_BATCH	64
+
+/**
+ * struct udp_splice - what is kept of a conversation, in flow.room
+ * @watch:	socket connected to the server
+ * @timer:	its end; armed lazily: looks at @last when it fires
+ * @last:	when a datagram last went either way
+ * @listener:	what the client sent to; see udp_splice_listener()
+ * @replied:	the server has spoken, too
+ */
+struct udp_splice {
+	struct watch watch;
+	struct timer timer;
+	usec_t last;
+	const struct fwd_listener *listener;
+	bool replied;
+};
+
+static_assert(sizeof(struct udp_splice) <= FLOW_ROOM, "fits an entry");
+
+union udp_splice_control {
+	struct cmsghdr align;
+	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* Datagrams to be sent */
+static struct {
+	struct mmsghdr msg[UDP_SPLICE_BATCH];
+	struct iovec iov[UDP_SPLICE_BATCH];
+	unsigned count;
+	struct flow *flow;
+} batch;
+
+/* Where answers are received, set up once */
+static struct {
+	struct mmsghdr msg[UDP_SPLICE_BATCH];
+	struct iovec iov[UDP_SPLICE_BATCH];
+} answers;
+
+static struct udp_splice *udp_splice_of(struct flow *f)
+{
+	return flow_as(f, struct udp_splice);
+}
+
+static usec_t udp_splice_timeout(struct flow *f)
+{
+	if (!udp_splice_of(f)->replied)
+		return UDP_UNREPLIED;
+	return f->side[TGT].rport == UDP_DNS_PORT ? UDP_DNS : UDP_STREAM;
+}
+
+/* Sends messages of the batch; what the socket does not take is dropped */
+static void udp_splice_send(int fd, unsigned count)
+{
+	unsigned i = 0;
+	bool again = false;
+
+	while (i < count) {
+		int n = sendmmsg(fd, batch.msg + i, count - i,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			i += (unsigned)n;
+			again = false;
+		} else if (!again) {
+			/* most likely an error of what was sent before */
+			again = true;
+		} else {
+			drop(errno == EAGAIN || errno == ENOBUFS ?
+			     DROP_NO_ROOM : DROP_NO_SOCKET);
+			i++;
+			again = false;
+		}
+	}
+}
+
+/**
+ * udp_splice_flush() - Send what udp_splice_take() took
+ *
+ * To be called before the buffers are used again.
+ */
+void udp_splice_flush(void)
+{
+	if (batch.count)
+		udp_splice_send(udp_splice_of(batch.flow)->watch.fd,
+				batch.count);
+	batch.count = 0;
+	batch.flow = NULL;
+}
+
+static void udp_splice_queue(struct flow *f, const struct iovec *data)
+{
+	if (batch.flow != f || batch.count == UDP_SPLICE_BATCH)
+		udp_splice_flush();
+	batch.flow = f;
+	batch.iov[batch.count] = *data;
+	batch.msg[batch.count].msg_hdr = (struct msghdr){
+		.msg_iov = &batch.iov[batch.count], .msg_iovlen = 1,
+	};
+	batch.count++;
+}
+
+static void udp_splice_close(struct flow *f, usec_t now)
+{
+	struct udp_splice *u = udp_splice_of(f);
+
+	(void)now;
+	timer_cancel(&u->timer);
+	loop_del(&u->watch);
+	close(u->watch.fd);
+	flow_end(f);
+}
+
+static void udp_splice_on_timer(struct timer *t, usec_t now)
+{
+	struct udp_splice *u = (struct udp_splice *)
+		((uint8_t *)t - offsetof(struct udp_splice, timer));
+	usec_t due = u->last + udp_splice_timeout(flow_of(u));
+
+	if (now >= due)
+		udp_splice_close(flow_of(u), now);
+	else
+		timer_arm(t, due);
+}
+
+/*
+ * The listening socket, if it is still there. A slot of the table may have been
+ * used again since: for the same port, it is as good.
+ */
+static const struct fwd_listener *udp_splice_listener(struct flow *f)
+{
+	const struct fwd_listener *l = udp_splice_of(f)->listener;
+	enum fwd_way way = f->side[INI].place == FLOW_AT_NS ? FWD_OUT : FWD_IN;
+
+	if (!l->watch.fn || l->proto != IPPROTO_UDP || l->way != way ||
+	    l->port != f->side[INI].lport)
+		return NULL;
+	return l;
+}
+
+/* Address that an answer leaves from; an IPv6 socket takes IPv4 ones mapped */
+static void udp_splice_from(struct msghdr *m, union udp_splice_control *control,
+			    const struct flow_side *client, int family)
+{
+	struct in_pktinfo v4 = { .ipi_spec_dst = addr_to_v4(&client->local) };
+	struct in6_pktinfo v6 = { .ipi6_addr = addr_to_v6(&client->local),
+				  .ipi6_ifindex = client->ifindex };
+	bool is_v4 = family == AF_INET;
+	size_t len = is_v4 ? sizeof(v4) : sizeof(v6);
+	struct cmsghdr *c = &control->align;
+
+	memset(control, 0, sizeof(*control));
+	c->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
+	c->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), is_v4 ? (void *)&v4 : (void *)&v6, len);
+	m->msg_control = control;
+	m->msg_controllen = CMSG_SPACE(len);
+}
+
+static socklen_t udp_splice_client(const struct flow_side *client, int family,
+				   union sockaddr_any *sa)
+{
+	const struct endpoint e = { client->remote, client->rport,
+				    client->ifindex };
+
+	if (family == AF_INET || !addr_is_v4(&client->remote))
+		return addr_to_sockaddr(&e, sa);
+	*sa = (union sockaddr_any){ .sin6 = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(client->rport),
+		.sin6_addr = addr_to_v6(&client->remote),
+	} };
+	return sizeof(sa->sin6);
+}
+
+static int udp_splice_family(int fd)
+{
+	int family = AF_UNSPEC;
+	socklen_t len = sizeof(family);
+
+	/* cannot fail on a socket of ours */
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	return family;
+}
+
+/* The first @count of the answers, to the client */
+static void udp_splice_answer(struct flow *f, const struct fwd_listener *l,
+			      unsigned count)
+{
+	const struct flow_side *client = &f->side[INI];
+	int family = udp_splice_family(l->watch.fd);
+	union udp_splice_control control;
+	struct msghdr m = { 0 };
+	union sockaddr_any sa;
+
+	m.msg_name = &sa;
+	m.msg_namelen = udp_splice_client(client, family, &sa);
+	udp_splice_from(&m, &control, client, family);
+	for (unsigned i = 0; i < count; i++) {
+		batch.iov[i] = (struct iovec){ answers.iov[i].iov_base,
+					       answers.msg[i].msg_len };
+		m.msg_iov = &batch.iov[i];
+		m.msg_iovlen = 1;
+		batch.msg[i].msg_hdr = m;
+	}
+	udp_splice_send(l->watch.fd, count);
+}
+
+static void udp_splice_replied(struct flow *f, usec_t now)
+{
+	struct udp_splice *u = udp_splice_of(f);
+
+	u->last = now;
+	if (u->replied)
+		return;
+	u->replied = true;
+	/* the one time-out that comes before the one that is set */
+	if (udp_splice_timeout(f) < UDP_UNREPLIED)
+		timer_arm(&u->timer, now + udp_splice_timeout(f));
+}
+
+/* From the server's socket, level-triggered: a batch, then others' turn */
+static void udp_splice_on_event(struct watch *w, uint32_t events, usec_t now)
+{
+	struct flow *f = flow_of((struct udp_splice *)(void *)w);
+	const struct fwd_listener *l = udp_splice_listener(f);
+	int n;
+
+	(void)events;
+	if (!l) {
+		udp_splice_close(f, now);
+		return;
+	}
+	/* an error, refused that is, is cleared by the call that returns it */
+	n = recvmmsg(w->fd, answers.msg, UDP_SPLICE_BATCH, MSG_DONTWAIT, NULL);
+	if (n <= 0)
+		return;
+	udp_splice_replied(f, now);
+	udp_splice_answer(f, l, (unsigned)n);
+}
+
+/* A socket connected to the server, or a negative error code */
+static int udp_splice_connect(const struct flow_side *server)
+{
+	const struct endpoint e = { server->remote, server->rport,
+				    server->ifindex };
+	const int rcvbuf = UDP_RCVBUF;
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+	int fd = fwd_socket(IPPROTO_UDP, server), error;
+
+	if (fd < 0)
+		return fd;
+	/* cut to what is allowed */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+	if (!connect(fd, &sa.sa, len))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+static int udp_splice_start(struct flow *f, const struct fwd_listener *l,
+			    usec_t now)
+{
+	struct udp_splice *u = udp_splice_of(f);
+	int fd = udp_splice_connect(&f->side[TGT]), rc;
+
+	if (fd < 0)
+		return fd;
+	*u = (struct udp_splice){
+		.watch = { .fn = udp_splice_on_event, .fd = fd },
+		.timer = { .fn = udp_splice_on_timer },
+		.listener = l,
+	};
+	rc = loop_add(&u->watch, EPOLLIN);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	timer_arm(&u->timer, now + UDP_UNREPLIED);
+	flow_hash(f, INI);
+	stat_add(STAT_UDP_FLOWS, 1);
+	return 0;
+}
+
+static struct flow *udp_splice_open(const struct fwd_listener *l,
+				    const struct flow_side *from,
+				    const struct flow_side *to, usec_t now)
+{
+	struct flow *f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
+	char text[5 * ADDR_STRLEN];
+	int rc;
+
+	if (!f) {
+		drop(DROP_TABLE_FULL);
+		return NULL;
+	}
+	f->side[INI] = *from;
+	f->side[TGT] = *to;
+	rc = udp_splice_start(f, l, now);
+	if (log_enabled(LOG_LEVEL_DEBUG))
+		debug("%s: %s", flow_text(f, text, sizeof(text)),
+		      rc ? strerror(-rc) : "new");
+	if (!rc)
+		return f;
+	if (rc == -EMFILE || rc == -ENFILE)
+		warn_limited("Out of file descriptors: new UDP flows refused");
+	drop(DROP_NO_SOCKET);
+	flow_end(f);
+	return NULL;
+}
+
+/**
+ * udp_splice_take() - Take a client's datagram if it bypasses the link
+ * @l:		listener that it came to
+ * @from:	the client's side
+ * @data:	the datagram; to be kept until udp_splice_flush()
+ * @now:	time
+ * Return: true: taken, or dropped and counted; false: it goes by the link
+ */
+bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
+		     const struct iovec *data, usec_t now)
+{
+	struct flow *f = flow_lookup(IPPROTO_UDP, from, NULL);
+	const struct port_rule *r = fwd_listen_rule(l);
+	struct flow_side to;
+
+	if (f && f->type != FLOW_UDP_SPLICE)
+		return false;
+	if (!f) {
+		if (!r || !fwd_splice(l->way, r, from, &to))
+			return false;
+		f = udp_splice_open(l, from, &to, now);
+		if (!f)
+			return true;
+	}
+	udp_splice_of(f)->listener = l;
+	udp_splice_of(f)->last = now;
+	udp_splice_queue(f, data);
+	return true;
+}
+
+/**
+ * udp_splice_init() - Answer for the flows of this type
+ */
+void udp_splice_init(void)
+{
+	static const struct flow_ops ops = {
+		.name = "UDP (spliced)",
+		.guest_left = udp_splice_close,
+		.stop = udp_splice_close,
+	};
+
+	flow_register(FLOW_UDP_SPLICE, &ops);
+	for (unsigned i = 0; i < UDP_SPLICE_BATCH; i++) {
+		answers.iov[i] = (struct iovec){ udp_out_buffer(i),
+						 UDP_DATAGRAM_MAX };
+		answers.msg[i].msg_hdr = (struct msghdr){
+			.msg_iov = &answers.iov[i], .msg_iovlen = 1,
+		};
+	}
+}
