@@ -706,10 +706,10 @@ static void conf_ports(void)
 				      .allow_auto = conf.mode == MODE_PASTA };
 
 	conf_ports_read(&wish.ports, &how);
-	if (conf.mode == MODE_PASST) {
-		conf_ports_as(&conf.udp_ports, &conf.tcp_ports);
+	conf_ports_beside(&conf.udp_ports, &conf.tcp_ports);
+	conf_ports_beside(&conf.udp_ns_ports, &conf.tcp_ns_ports);
+	if (conf.mode == MODE_PASST)
 		return;
-	}
 	conf_ports_auto(&conf.tcp_ports);
 	conf_ports_auto(&conf.udp_ports);
 	conf_ports_auto(&conf.tcp_ns_ports);

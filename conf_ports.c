@@ -90,18 +90,25 @@ void conf_ports_read(const struct conf_ports_wish *w,
 }
 
 /**
- * conf_ports_as() - The same ports as others, each to the same port, if unset
- * @s:		ports
- * @other:	those that it follows where no option was given
+ * conf_ports_beside() - UDP's ports are TCP's, each to the same port, if unset
+ * @udp:	UDP's ports
+ * @tcp:	TCP's; those that are found by `auto` are followed at run time
  */
-void conf_ports_as(struct portspec *s, const struct portspec *other)
+void conf_ports_beside(struct portspec *udp, const struct portspec *tcp)
 {
-	if (s->given)
+	if (udp->given)
 		return;
-	*s = *other;
-	s->given = false;
-	for (unsigned i = 0; i < s->count; i++)
-		s->rule[i].to = s->rule[i].first;
+	*udp = (struct portspec){ .given = false };
+	for (unsigned i = 0; i < tcp->count; i++) {
+		struct port_rule *r = &udp->rule[udp->count];
+
+		if (tcp->rule[i].automatic)
+			continue;
+		*r = tcp->rule[i];
+		r->to = r->first;
+		r->beside = true;
+		udp->count++;
+	}
 }
 
 /**

@@ -50,7 +50,7 @@ void conf_ports_note(struct conf_ports_wish *w, const struct option_def *o,
 		     const char *value);
 void conf_ports_read(const struct conf_ports_wish *w,
 		     const struct conf_ports_how *how);
-void conf_ports_as(struct portspec *s, const struct portspec *other);
+void conf_ports_beside(struct portspec *udp, const struct portspec *tcp);
 void conf_ports_auto(struct portspec *s);
 
 #endif /* CONF_PORTS_H */

@@ -158,7 +158,8 @@ static void fwd_auto_scan(enum fwd_auto_proto proto, enum fwd_way way)
 	    (proto == AUTO_TCP ||
 	     !fwd_auto_has_rules(proto, fwd_auto_other(way))))
 		return;
-	rc = ports_scan(&fwd_auto_source[way], fwd_auto_number(proto),
+	rc = !fwd_auto_source[way].count ? -ENODEV :
+	     ports_scan(&fwd_auto_source[way], fwd_auto_number(proto),
 			&v->seen);
 	if (rc) {
 		warn_limited("cannot see which ports are listened on: %s",

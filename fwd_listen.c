@@ -264,7 +264,7 @@ static void fwd_listen_failed(const struct fwd_port *p, int rc)
 /* Out of descriptors is no property of the port: pass over nothing then */
 static bool fwd_may_pass_over(const struct port_rule *r, int rc)
 {
-	return r->weak && rc != -EMFILE && rc != -ENFILE;
+	return (r->weak || r->beside) && rc != -EMFILE && rc != -ENFILE;
 }
 
 /* The ports of a rule; @last is the error of the last one passed over */
@@ -282,7 +282,8 @@ static int fwd_listen_by_rule(const struct fwd_port *rule, unsigned *bound,
 			(*bound)++;
 			continue;
 		}
-		*last = rc;
+		if (!p.rule->beside)
+			*last = rc;
 		if (!fwd_may_pass_over(p.rule, rc)) {
 			fwd_listen_failed(&p, rc);
 			return rc;

@@ -46,6 +46,7 @@
  * @weak:	from `all` or from exclusions alone: ports that cannot be bound
  *		are passed over, unless that is all of them
  * @automatic:	from `auto`: follow what listens on the other side
+ * @beside:	UDP, for being TCP's port: passed over if it cannot be bound
  */
 struct port_rule {
 	struct addr listen;
@@ -57,6 +58,7 @@ struct port_rule {
 	bool has_target;
 	bool weak;
 	bool automatic;
+	bool beside;
 };
 
 /**

@@ -489,6 +489,7 @@ TEST(ports)
 	CHECK_EQ(c->udp_ports.count, 2);
 	CHECK_EQ(c->udp_ports.rule[0].first, 22);
 	CHECK_EQ(c->udp_ports.rule[0].to, 22);
+	CHECK(c->udp_ports.rule[0].beside && !c->tcp_ports.rule[0].beside);
 	CHECK(is(&c->udp_ports.rule[1].listen, "192.0.2.2"));
 	c = PARSE("-t", "22", "-u", "none");
 	CHECK_EQ(c->udp_ports.count, 0);
@@ -775,7 +776,11 @@ TEST(ns_ports)
 	c = PARSE_NS("-t", "22", "-T", "none", "-U", "::1/auto");
 	CHECK_EQ(c->tcp_ports.count, 1);
 	CHECK(!c->tcp_ports.rule[0].automatic);
-	CHECK(c->udp_ports.rule[0].automatic);
+	/* UDP's is beside it, the others are followed */
+	CHECK(c->udp_ports.rule[0].beside && c->udp_ports.rule[0].first == 22);
+	CHECK(!c->udp_ports.rule[0].automatic);
+	CHECK(c->udp_ports.rule[1].automatic && c->udp_ports.rule[1].weak);
+	CHECK(!c->udp_ports.given);
 	CHECK(c->tcp_ns_ports.given && !c->tcp_ns_ports.count);
 	CHECK(is(&c->udp_ns_ports.rule[0].listen, "::1"));
 	c = PARSE_NS("-T", "127.0.0.2/8000-8010,auto", "-U", "%lo/53");

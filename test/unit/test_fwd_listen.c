@@ -193,6 +193,21 @@ TEST(weak_ports_may_fail_but_not_all)
 	teardown();
 }
 
+/* It was TCP's number that was asked for */
+TEST(udp_beside_tcp_may_fail)
+{
+	int fd = holder(SOCK_DGRAM, "127.0.0.1", 2005);
+
+	setup();
+	rule(&conf.udp_ports, "::", 2005, 2005);
+	CHECK_EQ(start(), -EADDRINUSE);
+	conf.udp_ports.rule[0].beside = true;
+	CHECK_EQ(start(), 0);
+	CHECK_EQ(listeners(IPPROTO_UDP), 0);
+	close(fd);
+	teardown();
+}
+
 TEST(come_and_go)
 {
 	struct fwd_port p;
