@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fwd_auto.h"
 #include "host/netconf.h"
@@ -25,6 +26,8 @@
 #include "lib/log.h"
 #include "link/none.h"
 #include "link/tun.h"
+
+#define PASTA_TUN	"/dev/net/tun"
 
 /* Which descriptor of the helper's set-up is which */
 enum pasta_fd {
@@ -73,6 +76,21 @@ unsigned pasta_open(const struct conf *c, mode_t mask, int fds[])
 	return count + command_fds(fds + count);
 }
 
+static int pasta_tap_open(const struct conf_ns *n)
+{
+	int fd = tun_open(n->ifname, n->has_mac ? n->mac : NULL);
+
+	if (fd < 0 && access(PASTA_TUN, R_OK | W_OK))
+		die("%s: %s", PASTA_TUN, strerror(errno));
+	if (fd == -EBUSY)
+		die("--ns-ifname %s: there is such an interface already",
+		    n->ifname);
+	if (fd < 0)
+		die("Cannot make interface %s in the namespace: %s",
+		    n->ifname, strerror(-fd));
+	return fd;
+}
+
 /* In the helper, in the guest's namespace */
 static unsigned pasta_setup(int fds[NSHELPER_FDS])
 {
@@ -81,14 +99,7 @@ static unsigned pasta_setup(int fds[NSHELPER_FDS])
 	char why[NETCONF_WHY] = "";
 	int rc;
 
-	fds[PASTA_TAP] = -1;
-	if (!n->no_tap) {
-		fds[PASTA_TAP] = tun_open(n->ifname, n->has_mac ? n->mac :
-								  NULL);
-		if (fds[PASTA_TAP] < 0)
-			die("Cannot make interface %s in the namespace: %s",
-			    n->ifname, strerror(-fds[PASTA_TAP]));
-	}
+	fds[PASTA_TAP] = n->no_tap ? -1 : pasta_tap_open(n);
 	rc = netconf_apply(&pasta_conf->netconf, why);
 	if (rc)
 		die("Cannot set up the namespace: %s: %s", why, strerror(-rc));
@@ -123,6 +134,7 @@ void pasta_enter(const struct conf *c)
 		exit(EXIT_FAILURE);
 	if (n < 0)
 		die("Cannot make the helper process: %s", strerror(-n));
+	netns_close(&pasta_ns);
 	pasta_tap = fds[PASTA_TAP];
 	pasta_ports.count = (unsigned)n - PASTA_PORTS;
 	memcpy(pasta_ports.fd, &fds[PASTA_PORTS],

@@ -190,6 +190,19 @@ void netns_enter(const struct netns *ns)
 		    strerror(errno));
 }
 
+/**
+ * netns_close() - Let go of the namespaces: we keep neither them nor a mount
+ * @ns:		which; it can still be watched
+ */
+void netns_close(struct netns *ns)
+{
+	if (ns->net >= 0)
+		close(ns->net);
+	if (ns->user >= 0)
+		close(ns->user);
+	ns->net = ns->user = -1;
+}
+
 /* ---- until it goes ---- */
 
 /* The directory, after symbolic links: that is where a file is removed */

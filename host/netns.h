@@ -28,6 +28,7 @@ struct netns {
 void netns_open_pid(struct netns *ns, pid_t pid, bool netns_only);
 void netns_open_path(struct netns *ns, const char *netns, const char *userns);
 void netns_enter(const struct netns *ns);
+void netns_close(struct netns *ns);
 void netns_note_path(const struct netns *ns, const char *netns);
 int netns_watch(const struct netns *ns, void (*gone)(void));
 unsigned netns_fds(const struct netns *ns, int *fds);
