@@ -68,8 +68,9 @@ void link_release(void)
  * @hlen:	header bytes of each
  * @room:	payload bytes of each, at most
  *
- * Return: frames lent; fewer than @n (or 0, with nothing to commit) when the
- * link is full: the writable event follows. Otherwise link_commit() must.
+ * Return: frames lent, which link_commit() must follow; 0, with nothing to
+ * commit: the link is full, the writable event follows. Fewer than @n are no
+ * sign of that, but batches of less than 200 KiB are not cut by their size.
  */
 unsigned link_reserve(struct loan *loans, unsigned n, size_t hlen, size_t room)
 {

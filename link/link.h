@@ -27,9 +27,10 @@
  *	 +----+----+----+   +====+===+-------+
  *
  * Between a reserve and its commit nothing else may be reserved: there is one
- * loan at a time. reserve lends fewer than asked for (or none) when the link
- * is full; the caller then leaves data where it is, and is told by the
- * writable event when there is room again. A frame once committed is delivered
+ * loan at a time. reserve lends fewer than asked for when they are large, so
+ * that a batch stays in the cache, and fewer or none when the link is full; the
+ * caller then leaves data where it is, and is told by the writable event when
+ * there is room again. A frame once committed is delivered
  * to the transport, unless the guest leaves.
  */
 #ifndef LINK_LINK_H
@@ -91,7 +92,7 @@ struct link_caps {
  * struct link_events - what a link tells its user (tap.c); called in the loop
  * @readable:	frames are waiting: call link_receive() until it returns 0 or
  *		enough was done in this turn (readable is level-triggered)
- * @writable:	after a reserve lent fewer than asked: there is room again
+ * @writable:	after a full link made a reserve lend less: there is room again
  * @up:		a guest is there
  * @down:	the guest left; nothing can be sent any more
  */

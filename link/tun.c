@@ -58,8 +58,9 @@
 /** Largest frame: the largest IPv4 packet, and Ethernet */
 #define TUN_FRAME_MAX		(65535 + ETH_HLEN_)
 #define TUN_ALIGN		64
-#define TUN_RX_SIZE		(512 * 1024)
-#define TUN_TX_SIZE		(1024 * 1024)
+/** Four of them, which with what the kernel touches stay in a core's cache */
+#define TUN_RX_SIZE		(4 * (64 * 1024 + 4 * TUN_ALIGN))
+#define TUN_TX_SIZE		TUN_RX_SIZE
 /** Frames that may wait for the device */
 #define TUN_TX_FRAMES		256
 
