@@ -44,6 +44,8 @@
  * @stalled_next:	list of flows the link had no room for, index + 1
  * @stalled_prev:	the same
  * @expect:	largest datagram to expect from the socket, bytes
+ * @segment:	size of all datagrams lately, several at a time; 0: of no one size
+ * @gro:	the kernel hands over several of one size as one (UDP_GRO)
  * @guest:	the guest's side, INI or TGT
  * @stalled:	on the list; the socket is not watched for input
  * @replied:	the side that did not begin has spoken, too
@@ -60,6 +62,8 @@ struct udp_flow {
 	uint32_t stalled_next;
 	uint32_t stalled_prev;
 	uint32_t expect;
+	uint16_t segment;
+	bool gro;
 	uint8_t guest;
 	bool stalled;
 	bool replied;

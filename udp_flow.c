@@ -33,6 +33,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@
 #include "fwd.h"
 #include "lib/log.h"
 #include "lib/stats.h"
+#include "link/link.h"
 #include "udp_conv.h"
 #include "udp_err.h"
 #include "udp_out.h"
@@ -180,6 +182,9 @@ static int udp_flow_setup(int fd, const struct flow_side *host)
 
 	/* bursts wait there while the guest is slow: a wish, no need */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+	/* several of one size as one, where the link takes them so (Linux 5.0) */
+	if (link_caps()->gso_udp)
+		setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 	return setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
 			  v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on)) ?
 	       -errno : 0;
