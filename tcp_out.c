@@ -373,10 +373,15 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 	bool fin = false, old = c->snd_nxt != c->snd_max;
 	ssize_t got;
 
-	/* A batch ends before the urgent byte, or begins with it */
+	/*
+	 * A batch ends before the urgent byte, or begins with it; then it is one
+	 * segment, as each segment of a frame gets the frame's flags
+	 */
 	if (c->urgent && seq_lt(c->snd_nxt, c->urgent_seq) &&
 	    c->urgent_seq - c->snd_nxt < len)
 		len = c->urgent_seq - c->snd_nxt;
+	else if (c->urgent && c->snd_nxt == c->urgent_seq && len > c->mss)
+		len = c->mss;
 
 	n = len / most < LINK_BATCH ? (unsigned)((len + most - 1) / most)
 				    : LINK_BATCH;

@@ -23,6 +23,9 @@
 /** Most IPv6 extension headers of one packet */
 #define PACKET_EXT_MAX		8
 
+/** Datagrams that one frame stands for: Linux's UDP_MAX_SEGMENTS */
+#define PACKET_UDP_SEGMENTS	128
+
 #define IP4_DF			0x4000
 #define IP4_MF			0x2000
 #define IP4_OFFSET		0x1fff
@@ -107,6 +110,9 @@ static bool packet_parse_udp(struct packet *p, struct cur *c, bool csum_ok)
 			return drop(DROP_L4_CSUM);
 		csum_ok = true;
 	}
+	/* so many pieces no kernel makes: a flood from one frame */
+	if (p->gso_size && len / p->gso_size > PACKET_UDP_SEGMENTS)
+		return drop(DROP_L4_HEADER);
 	return packet_end_l4(p, UDP_HLEN, csum_ok);
 }
 
@@ -173,6 +179,9 @@ static bool packet_end_l3(struct packet *p, struct cur *c, bool unset_source,
 			  bool csum_ok)
 {
 	p->l4_off = (uint16_t)p->payload.off;
+	/* of what is put together the pieces are forgotten */
+	if (p->fragment)
+		p->gso_size = 0;
 	if (!p->fragment && !packet_read_l4(p, c, csum_ok))
 		return false;
 	if (unset_source && !packet_may_lack_source(p))

@@ -7,10 +7,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "lib/checksum.h"
+
 struct memlink_slot {
 	uint8_t data[MEMLINK_FRAME_MAX];
 	size_t len;
 	uint16_t gso_size;
+	uint16_t csum_start;
 	struct iovec iov[LINK_LOAN_IOV];
 };
 
@@ -23,6 +26,7 @@ static unsigned memlink_room;
 static size_t memlink_buffer;
 static size_t memlink_hlen;
 static struct link_caps memlink_link_caps;
+static uint16_t memlink_in_gso;
 
 /* Describe memory as buffers of the size that the test wants */
 static unsigned memlink_cut(struct memlink_slot *s, uint8_t *p, size_t len)
@@ -49,6 +53,7 @@ static unsigned memlink_receive(struct frame *frames, unsigned max)
 			.iov = s->iov,
 			.cnt = memlink_cut(s, s->data, s->len),
 			.len = s->len,
+			.gso_size = s->gso_size,
 			.csum_ok = memlink_link_caps.csum,
 		};
 	}
@@ -80,13 +85,32 @@ static unsigned memlink_reserve(struct loan *loans, unsigned n, size_t hlen,
 	return i;
 }
 
+/* As the other side would: over all of a frame that stands for many, too */
+static void memlink_complete(struct memlink_slot *s, const struct loan *l)
+{
+	uint8_t *l4 = s->data + l->csum_start;
+	uint16_t csum = csum_fold(csum_add(l4, s->len - l->csum_start, 0));
+
+	assert(memlink_link_caps.csum);
+	assert(l->csum_start + l->csum_off + sizeof(csum) <= memlink_hlen);
+	if (!csum)
+		csum = UINT16_MAX;
+	memcpy(l4 + l->csum_off, &csum, sizeof(csum));
+}
+
 static void memlink_commit(struct loan *loans, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct memlink_slot *s = &memlink_out[memlink_out_count++];
+		const struct loan *l = &loans[i];
 
-		s->len = memlink_hlen + loans[i].len;
-		s->gso_size = loans[i].gso_size;
+		s->len = memlink_hlen + l->len;
+		s->gso_size = l->gso_size;
+		s->csum_start = l->csum_start;
+		/* what has segments has checksums to be completed */
+		assert(!l->gso_size || (l->csum_start && l->gso_size < l->len));
+		if (l->csum_start)
+			memlink_complete(s, l);
 	}
 }
 
@@ -114,6 +138,7 @@ void memlink_init(const struct link_events *ev)
 	memlink_clear();
 	memlink_in_count = memlink_in_next = 0;
 	memlink_link_caps = (struct link_caps){ .max_frame = 65535 + 14 };
+	memlink_in_gso = 0;
 	memlink_room = MEMLINK_FRAMES;
 	memlink_buffer = MEMLINK_FRAME_MAX;
 	link_init(&memlink_ops, ev);
@@ -141,6 +166,18 @@ void memlink_queue(const void *frame, size_t len)
 	assert(memlink_in_count <= MEMLINK_FRAMES && len <= sizeof(s->data));
 	memcpy(s->data, frame, len);
 	s->len = len;
+	s->gso_size = memlink_in_gso;
+}
+
+void memlink_set_gso(uint16_t size)
+{
+	memlink_in_gso = size;
+}
+
+bool memlink_was_partial(unsigned i)
+{
+	assert(i < memlink_out_count);
+	return memlink_out[i].csum_start;
 }
 
 unsigned memlink_sent(void)

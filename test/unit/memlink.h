@@ -5,7 +5,8 @@
  * What the code under test commits is kept, in order, to be looked at; what
  * the test queues is received. Room, capabilities and the size of the buffers
  * that frames lie in are the test's to set. With checksums left to the other
- * side (caps), those of what is received count as right, too.
+ * side (caps), those of what is received count as right, too; those of what is
+ * sent are completed, so that a test can check them.
  */
 #ifndef MEMLINK_H
 #define MEMLINK_H
@@ -20,8 +21,11 @@ void memlink_set_room(unsigned frames);
 void memlink_set_buffer(size_t bytes);
 struct link_caps *memlink_caps(void);
 void memlink_queue(const void *frame, size_t len);
+/* Of frames queued from now on */
+void memlink_set_gso(uint16_t size);
 unsigned memlink_sent(void);
 const uint8_t *memlink_frame(unsigned i, size_t *len, uint16_t *gso_size);
+bool memlink_was_partial(unsigned i);
 void memlink_check_answer(void);
 void memlink_clear(void);
 

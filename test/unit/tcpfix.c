@@ -275,7 +275,7 @@ struct seg *next(void)
 	s.ws = -1;
 	if (!waiting())
 		return &s;
-	iov.iov_base = (void *)(uintptr_t)memlink_frame(seen++, &len, NULL);
+	iov.iov_base = (void *)(uintptr_t)memlink_frame(seen++, &len, &s.gso);
 	iov.iov_len = f.len = len;
 	if (!packet_parse(&f, &p) || p.proto != IPPROTO_TCP ||
 	    p.sport != g.dport || p.dport != g.sport ||
@@ -290,6 +290,7 @@ struct seg *next(void)
 	s.window = p.tcp.window;
 	s.urgent = p.tcp.urgent;
 	s.flags = p.tcp.flags & ~TCP_FLAG_PSH;
+	s.psh = p.tcp.flags & TCP_FLAG_PSH;
 	read_options(p.hdr + p.l4_off + TCP_HLEN, p.l4_len - TCP_HLEN);
 	s.len = slice_copy(&p.payload, 0, s.data, sizeof(s.data));
 	if (seen == memlink_sent())

@@ -72,6 +72,8 @@ struct guest {
  * @flags:	without PSH; NOTHING: there was none
  * @mss:	its option, 0: none
  * @ws:		its option, -1: none
+ * @gso:	bytes of each segment that it stands for, 0: of itself only
+ * @psh:	it had PSH
  * @len:	bytes of payload
  * @data:	payload
  */
@@ -83,6 +85,8 @@ struct seg {
 	uint8_t flags;
 	uint16_t mss;
 	int ws;
+	uint16_t gso;
+	bool psh;
 	size_t len;
 	uint8_t data[SEG_MAX];
 };

@@ -20,6 +20,8 @@ static unsigned drops;
 static enum drop_reason drop_last;
 static struct craft c;
 static struct packet p;
+/* of the frames to be parsed */
+static uint16_t gso_size;
 
 bool drop(enum drop_reason why)
 {
@@ -33,7 +35,7 @@ static bool parse(const void *b, size_t len, bool csum_ok)
 {
 	uint8_t *copy = malloc(len ? len : 1);
 	struct iovec iov = { copy, len };
-	struct frame f = { &iov, 1, len, 0, csum_ok };
+	struct frame f = { &iov, 1, len, gso_size, csum_ok };
 	bool ok;
 
 	memcpy(copy, b, len);
@@ -301,6 +303,34 @@ TEST(udp_length_rules)
 	refuse("shorter than its header", DROP_L4_HEADER);
 	put_be16(c.b + c.l4 + 4, 0);
 	refuse("none", DROP_L4_HEADER);
+}
+
+/* One frame does not become thousands of datagrams; a fragment has no pieces */
+TEST(segments_of_a_frame)
+{
+	craft_ip(&c, V4);
+	craft_udp(&c, 1, 2, 1280);
+	craft_end(&c);
+	gso_size = 10;
+	CHECK(parse_c());
+	CHECK_EQ(p.gso_size, 10);
+	gso_size = 9;
+	refuse("too many", DROP_L4_HEADER);
+	gso_size = 1;
+	refuse("far too many", DROP_L4_HEADER);
+	craft_ip(&c, V4);
+	craft_tcp(&c, 1000, 80, 0, 1400);
+	craft_end(&c);
+	CHECK(parse_c());
+	craft_ip(&c, V4);
+	craft_udp(&c, 1, 2, 1280);
+	craft_end(&c);
+	put_be16(c.b + 20, 0x2000);
+	craft_sum4(&c);
+	CHECK(parse_c());
+	CHECK(p.fragment);
+	CHECK_EQ(p.gso_size, 0);
+	gso_size = 0;
 }
 
 TEST(udp_ports_and_checksum)
