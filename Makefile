@@ -6,12 +6,16 @@
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
 SAN ?= 0
 WERROR ?= 0
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 10
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || \
-		   cat VERSION 2>/dev/null || echo unknown)
+# A file of that name comes with a release, or a package's sources
+VERSION := $(shell cat VERSION 2>/dev/null || \
+		   git describe --tags --always --dirty 2>/dev/null || \
+		   echo unknown)
 
 ifeq ($(SAN),1)
 KIND ?= san
@@ -75,7 +79,7 @@ endif
 PASTA := $(PASST:%passt=%pasta)
 
 .PHONY: all check check-unit check-tree check-frames check-vm check-fuzz \
-	demo bench lint install clean objects unit fuzz FORCE
+	demo bench lint install deb clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -153,6 +157,14 @@ install: all
 	for m in $(wildcard doc/*.1); do \
 		install -D -m 0644 $$m '$(DESTDIR)$(MANDIR)/man1/'$${m##*/} || \
 		exit 1; done
+	install -d '$(DESTDIR)$(BASHDIR)' '$(DESTDIR)$(ZSHDIR)'
+	install -m 0644 contrib/completion/passt.bash '$(DESTDIR)$(BASHDIR)/passt'
+	ln -sf passt '$(DESTDIR)$(BASHDIR)/pasta'
+	install -m 0644 contrib/completion/_passt '$(DESTDIR)$(ZSHDIR)/_passt'
+
+# A Debian package, in build/deb
+deb:
+	contrib/debian/build.sh
 
 clean:
 	rm -rf build passt pasta
