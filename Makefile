@@ -78,8 +78,8 @@ endif
 # The same by its other name
 PASTA := $(PASST:%passt=%pasta)
 
-.PHONY: all check check-unit check-tree check-frames check-vm check-fuzz \
-	demo bench lint install deb clean objects unit fuzz FORCE
+.PHONY: all check check-unit check-tree check-frames check-netns check-vm \
+	check-fuzz demo bench lint install deb clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -129,6 +129,12 @@ $B/version: FORCE
 objects: $(LIB_OBJ) $(patsubst %.c,$B/%.o,$(wildcard passt.c) $(HELP_SRC) \
 	$(UNIT_SRC))
 
+# What the tests send and receive by
+build/xfer: test/vm/xfer.c test/vm/sha256.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -O3 -fno-tree-vectorize -static -Wall -Wextra \
+		-o $@ $<
+
 # Binaries of the unit tests and the fuzz targets of this kind of build
 unit: $(UNIT)
 fuzz: $(FUZZ)
@@ -136,8 +142,8 @@ fuzz: $(FUZZ)
 # Each part says how many passed and failed; the last line sums them up
 check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-		test/run.sh setup unit tree frames frames-san vm fuzz
-check-unit check-tree check-frames check-vm check-fuzz: check-%:
+		test/run.sh setup unit tree frames frames-san netns vm fuzz
+check-unit check-tree check-frames check-netns check-vm check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*
 

@@ -131,6 +131,12 @@ part_frames_san()
 		-n "$((jobs + 1))"
 }
 
+part_netns()
+{
+	build all build/xfer || { count netns 0 1; return; }
+	PASTA=$PWD/pasta run_pytest netns test/netns -n "$((jobs * 2))"
+}
+
 part_vm()
 {
 	build all || { count vm 0 1; return; }

@@ -7,8 +7,10 @@
 # the one this machine's apt uses.
 #
 #	build/bench/bookworm/run	build/bench/sid/run
+#	build/bench/bookworm/pasta	build/bench/sid/pasta
 #
-# are scripts that start them. Without a mirror that has sid, sid is left out.
+# are scripts that start them, by either name. Without a mirror that has sid,
+# sid is left out.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,17 +19,23 @@ mkdir -p "$out"
 
 say() { echo "bench: $*" >&2; }
 
-if [ ! -x "$out/bookworm/run" ]; then
+# script NAME COMMAND...: one that execs the command
+script()
+{
+	printf '#!/bin/sh\nexec %s "$@"\n' "$2" >"$1"
+	chmod 755 "$1"
+}
+
+if [ ! -x "$out/bookworm/pasta" ]; then
 	say "fetching Debian's passt"
 	rm -rf "$out/bookworm" && mkdir -p "$out/bookworm"
 	(cd "$out/bookworm" && apt-get -q -o APT::Sandbox::User= \
 		download passt >/dev/null && dpkg -x ./*.deb .)
-	printf '#!/bin/sh\nexec %s/usr/bin/passt "$@"\n' "$out/bookworm" \
-		>"$out/bookworm/run"
-	chmod 755 "$out/bookworm/run"
+	script "$out/bookworm/run" "$out/bookworm/usr/bin/passt"
+	script "$out/bookworm/pasta" "$out/bookworm/usr/bin/pasta"
 fi
 
-[ -x "$out/sid/run" ] && exit 0
+[ -x "$out/sid/pasta" ] && exit 0
 site=$(apt-get indextargets --format '$(SITE) $(CODENAME)' 'Created-By: Packages' |
 	awk '$2 !~ /-/ && $1 ~ /debian\/?$/ { print $1; exit }')
 [ -n "$site" ] || { say "no Debian mirror in apt's sources: without sid"; exit 0; }
@@ -62,6 +70,6 @@ ld=$(find "$out/sid" -name 'ld-linux-x86-64.so.2' -type f | head -n 1)
 # Under its own loader it cannot find its AVX2 build by itself
 bin=$out/sid/usr/bin/passt
 grep -qw avx2 /proc/cpuinfo && [ -x "$bin.avx2" ] && bin=$bin.avx2
-printf '#!/bin/sh\nexec %s --argv0 passt --library-path %s %s "$@"\n' \
-	"$ld" "$out/sid/usr/lib/x86_64-linux-gnu" "$bin" >"$out/sid/run"
-chmod 755 "$out/sid/run"
+under="$ld --library-path $out/sid/usr/lib/x86_64-linux-gnu"
+script "$out/sid/run" "$under --argv0 passt $bin"
+script "$out/sid/pasta" "$under --argv0 pasta $bin"

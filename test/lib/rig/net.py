@@ -61,10 +61,10 @@ class Netns:
         """The command line that runs argv in this namespace."""
         return ["nsenter", "-t", str(self.proc.pid), "-n", "-m"] + list(argv)
 
-    def sh(self, script):
+    def sh(self, script, timeout=60):
         r = subprocess.run(self.cmd("sh", "-e"), input=script, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           check=False)
+                           timeout=timeout, check=False)
         if r.returncode:
             raise RuntimeError("%s\n%s" % (script, r.stdout))
         return r.stdout

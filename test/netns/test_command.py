@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pasta COMMAND: a command in namespaces of its own, as any wrapper would run
+it. Status, signals, terminal, and nothing left behind."""
+import os
+import pty
+import re
+import select
+import signal
+import statistics
+import subprocess
+import termios
+import time
+
+import pytest
+
+from rig import daemon as rd
+from rig import pasta as rp
+
+
+def ok(r, status=0):
+    assert r.returncode == status, r.stderr
+    assert r.left == []
+    return r.stdout
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 126, 127, 255])
+def test_status(run, status):
+    ok(run("sh", "-c", "exit %d" % status), status)
+
+
+def test_end_of_options(run):
+    assert ok(run("--config-net", "--", "sh", "-c", "echo -- $1", "sh",
+                  "-x")) == "-- -x\n"
+
+
+@pytest.mark.parametrize("sig", ["KILL", "SEGV", "TERM", "USR2"])
+def test_killed_by_a_signal(run, sig):
+    """128+n, as a shell would say."""
+    ok(run("sh", "-c", "sh -c 'kill -%s $$'; exit $?" % sig),
+       128 + getattr(signal, "SIG" + sig))
+    ok(run("/usr/bin/python3", "-c", "import os, signal, resource\n"
+           "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+           "os.kill(os.getpid(), signal.SIG%s)\n" % sig),
+       128 + getattr(signal, "SIG" + sig))
+
+
+@pytest.mark.parametrize("what,status", [
+    ("no-such-command-here", 127), ("/no/such/command", 127),
+    ("/etc/passwd", 126), ("/etc", 126)])
+def test_command_cannot_run(run, what, status):
+    r = run(what)
+    ok(r, status)
+    (line,) = [x for x in r.stderr.splitlines() if what in x]
+    # the line says why, too
+    assert re.search("[Nn]o such file|not found|[Pp]ermission|[Dd]irectory",
+                     line), line
+
+
+def test_quiet_means_quiet(run):
+    r = run("-q", "--config-net", "true")
+    ok(r)
+    assert r.stderr == ""
+
+
+def test_shell_of_the_user(run):
+    """Without COMMAND: $SHELL, reading what we would type."""
+    r = run("-q", env={"SHELL": "/bin/sh"}, text="echo $0; id -u; exit 9\n")
+    out = ok(r, 9).split()
+    assert out[-1] == "0" and out[0].endswith("sh")
+
+
+def test_no_shell_set(run):
+    env = {"SHELL": ""}
+    assert "42" in ok(run("-q", env=env, text="echo $((6*7))\n"))
+
+
+def test_streams_directory_environment(run, place):
+    out = ok(run("-q", "sh", "-c", "pwd; echo $RIG_X; cat; umask",
+                 text="typed\n", env={"RIG_X": "a b"}, prefix=(
+                     "sh", "-c", 'cd %s; umask 027; exec "$@"' % place,
+                     "sh")))
+    assert out == "%s\na b\ntyped\n0027\n" % place
+
+
+def test_large_output_through_a_pipe(run):
+    out = ok(run("head", "-c", "3000000", "/dev/zero"))
+    assert len(out) == 3000000
+
+
+def test_root_inside_the_user_outside(run, place):
+    out = ok(run("sh", "-c", "id -u; id -g; cat /proc/self/uid_map; "
+                 "touch %s/file" % place)).split()
+    assert out == ["0", "0", "0", str(rp.uid()), "1"]
+    assert os.stat(place + "/file").st_uid == rp.uid()
+
+
+def test_command_is_not_confined(run):
+    """No filter and all capabilities: it may make namespaces of its own."""
+    out = ok(run("sh", "-c", "cat /proc/self/status; unshare -Un true; "
+                 "ip link add dummy0 type dummy || ip link add v type veth; "
+                 "mount -t tmpfs none /mnt && echo mounted"))
+    s = dict(re.findall(r"^(\w+):\t(\S*)", out, re.M))
+    assert s["Seccomp"] == "0" and s["NoNewPrivs"] == "0"
+    full = (1 << (int(open("/proc/sys/kernel/cap_last_cap").read()) + 1)) - 1
+    assert int(s["CapEff"], 16) == full
+    assert out.endswith("mounted\n")
+
+
+def test_pid_namespace(run):
+    out = ok(run("sh", "-c", "echo $$; ls -d /proc/[0-9]*; "
+                 "readlink /proc/self/ns/pid"))
+    lines = out.split()
+    assert int(lines[0]) < 10
+    assert len(lines) < 10, "other processes in its /proc: " + out
+    assert lines[-1] != rp.ns_of("self", "pid")
+
+
+def test_descendants_end_with_command(run):
+    """Even those that left for a session of their own."""
+    started = time.monotonic()
+    assert ok(run("sh", "-c", "setsid sleep 97 </dev/null >/dev/null 2>&1 & "
+                  "sleep 98 >/dev/null 2>&1 & sleep 0.2; echo done")) \
+        == "done\n"
+    assert time.monotonic() - started < 5
+
+
+def test_no_pidns(run):
+    out = ok(run("--no-pidns", "sh", "-c", "readlink /proc/self/ns/pid; "
+                 "readlink /proc/self/ns/net; exit 5"), 5).split()
+    assert out[0] == rp.ns_of(os.getpid(), "pid")
+    assert out[1] != rp.ns_of(os.getpid())
+
+
+def test_orphans_are_reaped(run):
+    """Zombies of grandchildren do not pile up."""
+    out = ok(run("sh", "-c", "for i in 1 2 3 4 5; do "
+                 "sh -c 'sleep 0.05 & exec true'; done; sleep 0.5; "
+                 "cat /proc/[0-9]*/stat"))
+    assert ") Z " not in out
+
+
+def test_no_interface_on_the_host(net, pasta):
+    before = net.host.sh("ip -o link | cut -d: -f2")
+    p = pasta("--config-net")
+    assert net.host.sh("ip -o link | cut -d: -f2") == before
+    assert [i["ifname"] for i in p.ns.ip("link")] == ["lo", "eth0"]
+
+
+def test_network_is_there_at_once(net, spawn, run, fam):
+    """The command's first system call may be a connect()."""
+    spawn(net.remote, "socat", "TCP%d-LISTEN:7200,fork,reuseaddr" % fam.v,
+          "SYSTEM:'echo hello'", tcp=7200)
+    addr = "[%s]" % fam.remote if fam.v == 6 else fam.remote
+    for _ in range(3):
+        assert ok(run("--config-net", "socat", "-u", "TCP:%s:7200" % addr,
+                      "-")) == "hello\n"
+
+
+def test_started_well_under_100_ms(run):
+    times = []
+    for _ in range(9):
+        before = time.monotonic()
+        ok(run("--config-net", "true"))
+        times.append(time.monotonic() - before)
+    # beside other tests: the best of some, with what starts it included
+    assert min(times) < 0.1, times
+    print("%.0f ms" % (1000 * statistics.median(times)))
+
+
+# -- signals ----------------------------------------------------------------
+
+def start(net, *argv, **kw):
+    m = rp.Marked()
+    p = subprocess.Popen(
+        net.host.cmd(*rd.as_user(rp.binary(), *argv)), env=m.env,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd="/", **kw)
+    p.mark = m.mark
+    return p
+
+
+def finish(p, timeout=5):
+    try:
+        out, err = p.communicate(timeout=timeout)
+    finally:
+        left = rp.wait_gone(p.mark, 1)
+        names = [rp.cmdline(x) for x in left]
+        rp.kill(left)
+    assert names == [], err
+    return out
+
+
+@pytest.mark.parametrize("sig", ["TERM", "HUP", "QUIT", "USR1", "INT"])
+def test_signal_is_passed_on(net, sig):
+    """The command decides what becomes of it, and of us."""
+    p = start(net, "sh", "-c", "trap 'echo got; exit 7' %s; echo ready; "
+              "while :; do sleep 0.05; done" % sig)
+    assert p.stdout.readline() == "ready\n"
+    p.send_signal(getattr(signal, "SIG" + sig))
+    assert finish(p) == "got\n"
+    assert p.returncode == 7
+
+
+@pytest.mark.parametrize("sig", ["TERM", "HUP"])
+def test_signal_ends_command_and_us(net, sig):
+    p = start(net, "sh", "-c", "echo ready; exec sleep 50")
+    assert p.stdout.readline() == "ready\n"
+    p.send_signal(getattr(signal, "SIG" + sig))
+    finish(p)
+    want = getattr(signal, "SIG" + sig)
+    assert p.returncode in (128 + want, -want)
+
+
+def test_killed_leaves_nothing(net):
+    """SIGKILL cannot be passed on; the rest ends all the same."""
+    p = start(net, "--config-net", "sh", "-c", "echo ready; exec sleep 50")
+    assert p.stdout.readline() == "ready\n"
+    p.kill()
+    finish(p)
+
+
+class Terminal:
+    """pasta as a job of a terminal."""
+
+    def __init__(self, net, *argv):
+        self.m = rp.Marked()
+        argv = net.host.cmd(*rd.as_user(*argv))
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            os.chdir("/")
+            os.execvpe(argv[0], argv, self.m.env)
+        self.text = ""
+        attr = termios.tcgetattr(self.fd)
+        attr[3] &= ~termios.ECHO
+        termios.tcsetattr(self.fd, termios.TCSANOW, attr)
+
+    def expect(self, pattern, timeout=5):
+        end = time.monotonic() + timeout
+        while not re.search(pattern, self.text):
+            left = end - time.monotonic()
+            assert left > 0, "no %r in %r" % (pattern, self.text)
+            if select.select([self.fd], [], [], max(left, 0))[0]:
+                try:
+                    self.text += os.read(self.fd, 4096).decode()
+                except OSError:
+                    assert False, "ended: %r" % self.text
+        m = re.search(pattern, self.text)
+        self.text = self.text[m.end():]
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self, timeout=5):
+        """Its exit status, as Popen gives it."""
+        stop = time.monotonic() + timeout
+        while True:
+            pid, st = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(st)
+            assert time.monotonic() < stop, "has not ended: %r" % self.text
+            if select.select([self.fd], [], [], 0.02)[0]:
+                try:
+                    self.text += os.read(self.fd, 4096).decode()
+                except OSError:
+                    time.sleep(0.01)
+
+    def close(self):
+        left = rp.wait_gone(self.m.mark, 1)
+        rp.kill(left)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return left
+
+
+@pytest.fixture
+def terminal(net):
+    made = []
+
+    def make(*argv):
+        made.append(Terminal(net, *argv))
+        return made[-1]
+    yield make
+    left = [x for t in made for x in t.close()]
+    assert left == []
+
+
+def test_interrupt_from_the_terminal(terminal):
+    """Once: the terminal tells the whole job, so we need not."""
+    t = terminal(rp.binary(), "-q", "sh", "-c",
+                 "trap 'echo got' INT; echo ready; "
+                 "for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit 4")
+    t.expect("ready")
+    t.type("\x03")
+    assert t.end() == 4
+    assert t.text.count("got") == 1
+
+
+def test_interrupt_ends_command_and_us(terminal):
+    t = terminal(rp.binary(), "-q", "sh", "-c", "echo ready; exec sleep 50")
+    t.expect("ready")
+    t.type("\x03")
+    assert t.end() in (130, -signal.SIGINT)
+
+
+def test_interactive_shell(terminal):
+    """The terminal is the shell's: job control, its size, its status."""
+    t = terminal("env", "SHELL=/bin/bash", "PS1=> ", rp.binary(), "-q")
+    t.type("tty; echo a$((40+2))b\n")
+    t.expect(r"/dev/pts/\d+")
+    t.expect("a42b")
+    t.type("sleep 50\n")
+    time.sleep(0.3)
+    t.type("\x03")
+    t.type("echo c$?d\n")
+    t.expect("c130d")
+    t.type("sleep 51 &\n")
+    t.type("jobs\n")
+    t.expect("Running +sleep 51")
+    assert "no job control" not in t.text
+    t.type("exit 6\n")
+    assert t.end() == 6
+
+
+def test_stopped_and_continued(terminal):
+    """Ctrl-Z stops it, fg goes on, under a shell with job control."""
+    t = terminal("env", "PS1=> ", "bash", "--norc", "-i")
+    t.type(rp.binary() + " -q sh -c 'echo started; read x; echo got-$x'\n")
+    t.expect("started\r\n")
+    t.type("\x1a")
+    t.expect("Stopped")
+    t.type("fg\n")
+    t.expect("pasta")
+    t.type("word\n")
+    t.expect("got-word")
+    t.type("exit\n")
+    t.end()
+
+
+# -- what cannot work ---------------------------------------------------------
+
+def one_line(r, *words, status=1):
+    """It failed with one line that has these words in it."""
+    assert r.returncode == status, r.stderr
+    assert r.left == []
+    errors = [x for x in r.stderr.splitlines() if x.strip()]
+    assert len(errors) == 1, r.stderr
+    for w in words:
+        assert re.search(w, errors[0], re.I), (w, errors[0])
+
+
+def test_tun_missing(host, run):
+    h = host("mount -t tmpfs none /dev/net")
+    one_line(run("-q", "--config-net", "true", on=h), "/dev/net/tun",
+             "no such file")
+
+
+def test_tun_forbidden(host, run):
+    h = host("mount -t tmpfs none /dev/net; mknod -m 600 /dev/net/tun c 10 200")
+    one_line(run("-q", "--config-net", "true", on=h), "/dev/net/tun",
+             "permission")
+
+
+def test_no_user_namespaces(run):
+    """None left to make: says what it wanted."""
+    one_line(run("-q", "true", prefix=(
+        "unshare", "-Ur", "sh", "-c",
+        'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"', "sh")),
+             "namespace")
+
+
+@pytest.mark.parametrize("argv,word", [
+    (("--no-such-option",), "no-such-option"),
+    (("-t", "nonsense"), "nonsense"),
+    (("--mtu", "70000000", "true"), "70000000"),
+    (("-I", "a-name-that-is-too-long", "true"), "a-name-that-is-too-long"),
+    (("--ns-mac-addr", "01:00:00:00:00:01", "true"), "01:00:00:00:00:01"),
+    (("--no-splice", "--host-lo-to-ns-lo", "true"), "host-lo-to-ns-lo"),
+    (("--no-pidns", "--netns", "/proc/self/ns/net"), "no-pidns"),
+])
+def test_wrong_options(run, argv, word):
+    r = run(*argv)
+    assert r.returncode == 1 and r.left == []
+    lines = r.stderr.splitlines()
+    assert lines and word in lines[0]
+    if not rp.FOREIGN:
+        assert len(lines) <= 2, r.stderr
+
+
+def test_port_taken(net, run):
+    """By number it is an error that names the port, and COMMAND never runs."""
+    s = net.host.listen("0.0.0.0", 7201)
+    r = run("-q", "-t", "7201", "echo", "ran")
+    s.close()
+    one_line(r, "7201")
+    assert r.stdout == ""
+
+
+def test_confined(pasta):
+    """What pasta itself keeps: no capability outside, a filter, no files.
+    The command and its init are the user's."""
+    p = pasta("--config-net")
+    ours = [x for x in p.processes() if
+            rp.ns_of(x, "pid") != rp.ns_of(p.ns.pid, "pid")]
+    assert p.pid in ours
+    for pid in ours:
+        with open("/proc/%d/status" % pid, encoding="ascii") as f:
+            s = dict(line.rstrip("\n").split(":\t", 1) for line in f
+                     if ":\t" in line)
+        assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1", (pid, s)
+        if pid == p.pid:
+            assert int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0
+            assert os.listdir("/proc/%d/root/" % pid) == []

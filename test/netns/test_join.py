@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pasta PID, --netns, --userns, --netns-only: namespaces that exist already,
+as container engines use it."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from rig import daemon as rd
+from rig import pasta as rp
+from rig.flows import wait_for
+
+NAME = "rig-netns"
+
+
+def hello(net, spawn, ns, fam, port=7210):
+    """Fetch a word from the remote, at the first attempt."""
+    if not rp.listening(net.remote, "tcp", port):
+        spawn(net.remote, "socat", "TCP%d-LISTEN:%d,fork,reuseaddr" % (
+            fam.v, port), "SYSTEM:'echo hello'", tcp=port)
+    addr = "[%s]" % fam.remote if fam.v == 6 else fam.remote
+    return ns.sh("socat -u TCP:%s:%d,connect-timeout=3 -" % (addr, port))
+
+
+def forms(h):
+    """The ways to name the namespaces of a process."""
+    pid = str(h.pid)
+    return {
+        "pid": (pid,),
+        "path": ("--userns", "/proc/%s/ns/user" % pid,
+                 "--netns", "/proc/%s/ns/net" % pid)}
+
+
+@pytest.mark.parametrize("form", ["pid", "path"])
+@pytest.mark.parametrize("background", [True, False], ids=["back", "fore"])
+def test_join(net, pasta, held, spawn, fam, form, background):
+    h = held()
+    p = pasta("--config-net", target=forms(h)[form], ns=h.ns,
+              background=background)
+    # its start has returned, or its PID file is there: all works by now
+    assert hello(net, spawn, h.ns, fam) == "hello\n"
+    if background:
+        assert rp.ns_of(p.pid, "pid") != rp.ns_of("self", "pid")
+        for fd in "012":
+            assert os.readlink("/proc/%d/fd/%s" % (p.pid, fd)) == "/dev/null"
+    else:
+        assert int(p.read("pid")) == p.proc.pid
+    p.stop()
+    pasta_gone(h)
+
+
+def pasta_gone(h):
+    """The namespace is there still, and the tap device is not."""
+    wait_for(lambda: [i["ifname"] for i in h.ns.ip("link")] == ["lo"])
+    assert h.proc.poll() is None
+
+
+@pytest.mark.parametrize("background", [True, False], ids=["back", "fore"])
+def test_ends_with_the_process(pasta, held, background):
+    h = held()
+    p = pasta("--config-net", target=[h.pid], background=background,
+              ns=h.ns)
+    h.ns.close()            # our own hold on the namespace, too
+    h.end()
+    before = time.monotonic()
+    assert p.wait() in (0, None)
+    assert time.monotonic() - before < 2
+    h.ns = rp.Inside(p.host, os.getpid())   # for close()
+
+
+def test_stays_while_the_process_does(pasta, held):
+    """It waits for the namespace, not for a while."""
+    h = held()
+    p = pasta("--config-net", target=[h.pid], ns=h.ns)
+    time.sleep(2.5)
+    assert rp.alive(p.pid)
+
+
+def test_netns_only_pid(net, pasta, held, spawn, fam):
+    """Another process of the same user namespace: only its network."""
+    outer = held(net=False)
+    inner = subprocess.Popen(
+        outer.host.cmd(*rd.as_user(*outer.enter(
+            "unshare", "-n", "sh", "-c", rp.STAY[2]))),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    ns = None
+    try:
+        assert inner.stdout.readline() == b"ready\n"
+        ns = rp.Inside(outer.host, inner.pid)
+        p = pasta("--config-net", "--netns-only", target=[inner.pid], ns=ns,
+                  prefix=outer.enter())
+        assert hello(net, spawn, ns, fam) == "hello\n"
+        p.stop()
+        assert [i["ifname"] for i in ns.ip("link")] == ["lo"]
+    finally:
+        inner.kill()
+        inner.communicate()
+        if ns:
+            ns.close()
+
+
+# -- named and bound namespaces, as in `podman unshare` -----------------------
+
+class Named:
+    """A network namespace with a name, in an ordinary user's /run/netns."""
+
+    def __init__(self, held):
+        self.outer = held(net=False)
+        self.path = "/run/netns/" + NAME
+        self.add(NAME)
+
+    def add(self, name):
+        """As `ip netns add`, which would have to go back to the host's."""
+        self.outer.sh("mkdir -p /run/netns; cd /run/netns; touch %s; "
+                      "unshare --net=%s ip link set lo up" % (name, name))
+
+    def sh(self, script):
+        return self.outer.sh("ip netns exec %s sh -ec %s" % (
+            NAME, "'" + script.replace("'", "'\\''") + "'"))
+
+    def delete(self):
+        self.outer.sh("ip netns del " + NAME)
+
+    def links(self):
+        return re.findall(r"^\d+: (\w+)", self.sh("ip -o link"), re.M)
+
+
+@pytest.mark.parametrize("how", ["name", "path"])
+@pytest.mark.parametrize("background", [True, False], ids=["back", "fore"])
+def test_netns(net, pasta, held, spawn, fam, how, background):
+    n = Named(held)
+    p = pasta("--config-net", target=["--netns",
+                                      NAME if how == "name" else n.path],
+              ns=n, background=background, prefix=n.outer.enter())
+    assert hello(net, spawn, n, fam) == "hello\n"
+    assert n.links() == ["lo", "eth0"]
+    p.stop()
+    wait_for(lambda: n.links() == ["lo"])
+
+
+def test_quits_with_the_name(pasta, held):
+    n = Named(held)
+    p = pasta("--config-net", target=["--netns", NAME], ns=n,
+              prefix=n.outer.enter())
+    time.sleep(0.3)
+    assert rp.alive(p.pid)
+    before = time.monotonic()
+    n.delete()
+    assert p.wait() == 0
+    # at once, by inotify; Debian's looks about once a second
+    assert time.monotonic() - before < (3 if rp.FOREIGN else 0.5)
+
+
+def test_quits_when_other_names_stay(pasta, held):
+    """Names that come and go beside it are not its own."""
+    n = Named(held)
+    n.add("other")
+    n.outer.sh("touch /run/netns/file")
+    p = pasta("--config-net", target=["--netns", n.path], ns=n,
+              prefix=n.outer.enter())
+    n.outer.sh("ip netns del other; rm /run/netns/file")
+    n.add("third")
+    time.sleep(0.5)
+    assert rp.alive(p.pid)
+    n.delete()
+    assert p.wait() == 0
+
+
+def test_no_netns_quit(pasta, held, fam, net, spawn):
+    n = Named(held)
+    holder = subprocess.Popen(
+        n.outer.host.cmd(*rd.as_user(*n.outer.enter(
+            "ip", "netns", "exec", NAME, "sleep", "60"))))
+    try:
+        wait_for(lambda: rp.ns_of(holder.pid) !=
+                 rp.ns_of(n.outer.host.proc.pid))
+        ns = rp.Inside(n.outer.host, holder.pid)
+        p = pasta("--config-net", "--no-netns-quit",
+                  target=["--netns", NAME], ns=ns, prefix=n.outer.enter())
+        n.delete()
+        time.sleep(1.5)
+        assert rp.alive(p.pid)
+        assert hello(net, spawn, ns, fam) == "hello\n"
+        ns.close()
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_root_of_a_user_namespace(net, pasta, held, spawn, fam):
+    """UID 0 there is no reason to become nobody; engines start us so."""
+    n = Named(held)
+    p = pasta("--config-net", target=["--netns", NAME], ns=n,
+              prefix=n.outer.enter(), background=True)
+    with open("/proc/%d/status" % p.pid, encoding="ascii") as f:
+        assert re.search(r"^Uid:\t%d\t" % rp.uid(), f.read(), re.M)
+    assert hello(net, spawn, n, fam) == "hello\n"
+
+
+def test_two_for_two(net, pasta, held, spawn, fam):
+    """Two namespaces of one user, a pasta each."""
+    a, b = held(), held()
+    for h in a, b:
+        pasta("--config-net", "-t", "none", "-u", "none", target=[h.pid],
+              ns=h.ns, background=True)
+    for h in a, b:
+        assert hello(net, spawn, h.ns, fam) == "hello\n"
+
+
+# -- what cannot work ---------------------------------------------------------
+
+def refused(r, *words):
+    assert r.returncode == 1, (r.returncode, r.stderr)
+    assert r.left == []
+    errors = [x for x in r.stderr.splitlines() if x.strip()]
+    if not rp.FOREIGN:
+        assert len(errors) == 1, r.stderr
+    for w in words:
+        assert re.search(w, errors[0], re.I), (w, errors[0])
+
+
+def test_pid_that_is_gone(run):
+    p = subprocess.Popen(["true"])
+    p.wait()
+    for f in (), ("-f",):
+        refused(run("-q", *f, str(p.pid)), str(p.pid),
+                "no such|gone|not exist|no process")
+
+
+def test_process_of_another_user(run, net):
+    """Root's: neither namespace may be joined."""
+    pid = net.remote.proc.pid
+    refused(run("-q", str(pid)), str(pid), "denied|not permitted")
+
+
+def test_namespace_of_another_user(run, net, held):
+    """A path that may be opened does not mean that it may be joined."""
+    path = "/proc/%d/ns/net" % held().pid
+    refused(run("-q", "--netns", path), path, "denied|not permitted")
+
+
+@pytest.mark.parametrize("argv,words", [
+    (("--netns", "/no/such/netns"), ("/no/such/netns", "no such")),
+    (("--netns", "no-such-name"), ("no-such-name", "no such")),
+    (("--netns", "/etc/passwd"), ("/etc/passwd",)),
+    (("--userns", "/no/such/userns", "--netns", "/proc/self/ns/net"),
+     ("/no/such/userns", "no such")),
+    (("--userns", "/proc/self/ns/net", "--netns", "/proc/self/ns/net"),
+     ("/proc/self/ns/net",)),
+], ids=lambda v: " ".join(v) if v[0][0] == "-" else "")
+def test_what_is_no_namespace(run, argv, words):
+    refused(run("-q", *argv), *words)
+
+
+def test_tun_forbidden(host, held, run):
+    """Found out before it goes to the background."""
+    h = host("mount -t tmpfs none /dev/net; mknod -m 600 /dev/net/tun c 10 200")
+    refused(run("-q", str(held(on=h).pid), on=h), "/dev/net/tun", "denied")
+
+
+def test_interface_taken(held, run):
+    """There is such an interface already: kept, and told."""
+    h = held(script="ip link add eth0 type dummy 2>/dev/null || "
+             "ip link add eth0 type veth peer name peer0; ")
+    refused(run("-q", "--config-net", str(h.pid)), "eth0")
+    assert "eth0" in [i["ifname"] for i in h.ns.ip("link")]
+
+
+def test_failed_join_leaves_nothing(held, run, place, net):
+    """Neither PID file nor device."""
+    h = held()
+    s = net.host.listen("0.0.0.0", 7211)
+    r = run("-q", "-P", place + "/pid", "-t", "7211", str(h.pid))
+    s.close()
+    refused(r, "7211")
+    assert os.listdir(place) == []
+    wait_for(lambda: [i["ifname"] for i in h.ns.ip("link")] == ["lo"])

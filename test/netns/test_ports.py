@@ -1,0 +1,536 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Forwarded ports, both ways: by number, automatic, by the bypass and by the
+tap, and what the server inside, or the one on the host, sees of it."""
+import socket
+import time
+
+import pytest
+
+from rig import pasta as rp
+from rig.flows import is_reset, pattern, read_all, reset, wait_for
+from rig.net import V4, V6
+
+NONE = ("-t", "none", "-u", "none", "-T", "none", "-U", "none")
+
+
+def address(s):
+    return s.getpeername()[0]
+
+
+def exchange(c, s, n=3000):
+    """Both ways, then half-closed: the end arrives, the rest still flows."""
+    data = pattern(n)
+    c.sendall(data)
+    assert read_all(s, n) == data
+    s.sendall(data[::-1])
+    c.shutdown(socket.SHUT_WR)
+    assert read_all(s) == b""
+    s.sendall(b"late")
+    s.close()
+    assert read_all(c) == data[::-1] + b"late"
+    c.close()
+
+
+def refused(ns, addr, port):
+    try:
+        ns.connect(addr, port, timeout=2).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+# -- by number ------------------------------------------------------------------
+
+def test_tcp_from_the_remote(net, pasta, fam):
+    """By the tap: the guest sees who it is."""
+    p = pasta("--config-net", *NONE, "-t", "7401:7402")
+    ls = p.ns.listen(fam.any, 7402)
+    before = p.ns.traffic()
+    c = net.remote.connect(fam.host, 7401, src=fam.remote)
+    s, _ = ls.accept()
+    assert address(s) == fam.remote
+    exchange(c, s)
+    assert p.ns.traffic() - before > 6000
+
+
+def test_tcp_from_host_loopback(net, pasta, fam):
+    """By the bypass: from the guest's own public address, to it."""
+    p = pasta("--config-net", *NONE, "-t", "7403")
+    ls = p.ns.listen(fam.any, 7403)
+    before = p.ns.traffic()
+    c = net.host.connect(fam.lo, 7403)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    assert address(s) == s.getsockname()[0] == fam.guest
+    exchange(c, s, 300000)
+    assert p.ns.traffic() - before < 6000
+
+
+def test_tcp_from_host_loopback_to_loopback(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-t", "7404", "--host-lo-to-ns-lo")
+    ls = p.ns.listen(fam.lo, 7404)
+    c = net.host.connect(fam.lo, 7404)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    assert address(s) == fam.lo
+    exchange(c, s)
+
+
+def test_tcp_no_splice(net, pasta, fam):
+    """By the tap, from the address that stands for the host's loopback."""
+    p = pasta("--config-net", *NONE, "-t", "7405", "--no-splice")
+    ls = p.ns.listen(fam.any, 7405)
+    before = p.ns.traffic()
+    c = net.host.connect(fam.lo, 7405)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    assert address(s).split("%")[0] == fam.gw
+    exchange(c, s)
+    assert p.ns.traffic() - before > 6000
+
+
+def test_no_splice_leaves_the_way_out(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-T", "7406", "--no-splice")
+    ls = net.host.listen(fam.lo, 7406)
+    before = p.ns.traffic()
+    c = p.ns.connect(fam.lo, 7406)
+    s, _ = ls.accept()
+    assert address(s) == fam.lo
+    exchange(c, s)
+    ls.close()
+    assert p.ns.traffic() - before < 3000
+
+
+def test_splice_only(net, pasta, fam):
+    """No device at all; the bypass leads both ways."""
+    p = pasta(*NONE, "-t", "7407", "-T", "7408", "-u", "7407", "--splice-only",
+              "--host-lo-to-ns-lo")
+    assert [i["ifname"] for i in p.ns.ip("link")] == ["lo"]
+    ls = p.ns.listen(fam.lo, 7407)
+    c = net.host.connect(fam.lo, 7407)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    ls = net.host.listen(fam.lo, 7408)
+    c = p.ns.connect(fam.lo, 7408)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    ls.close()
+    u = p.ns.udp(fam.lo, 7407)
+    c = net.host.udp(fam.lo)
+    c.sendto(b"x", (fam.lo, 7407))
+    assert u.recv(10) == b"x"
+
+
+def test_tcp_to_the_host(net, pasta, fam):
+    """-T with another number: the host's loopback from the namespace's."""
+    p = pasta("--config-net", *NONE, "-T", "7409:7410")
+    ls = net.host.listen(fam.lo, 7410)
+    before = p.ns.traffic()
+    c = p.ns.connect(fam.lo, 7409)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    assert address(s) == fam.lo
+    exchange(c, s, 300000)
+    ls.close()
+    assert p.ns.traffic() - before < 6000
+
+
+def test_privileged_port_in_the_namespace(net, pasta, fam):
+    """-T 80: the namespace's root may, although we are ordinary."""
+    ls = net.host.listen(fam.lo, 80)
+    p = pasta("--config-net", *NONE, "-T", "80")
+    c = p.ns.connect(fam.lo, 80)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    ls.close()
+
+
+def test_privileged_port_on_the_host(run, net):
+    r = run("-q", *NONE, "-t", "81", "true")
+    assert r.returncode == 1 and "81" in r.stderr and r.left == []
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_nobody_listens(net, pasta, fam, way):
+    """The other side's refusal becomes an end, not a silence."""
+    p = pasta("--config-net", *NONE, "-t", "7411", "-T", "7412")
+    ns, port = (net.host, 7411) if way == "in" else (p.ns, 7412)
+    try:
+        c = ns.connect(fam.lo, port, timeout=3)
+        assert c.recv(1) == b""
+        c.close()
+    except (ConnectionResetError, ConnectionRefusedError):
+        pass
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_reset_by_the_bypass(net, pasta, fam, way, who):
+    p = pasta("--config-net", *NONE, "-t", "7413", "-T", "7414")
+    a, b, port = (net.host, p.ns, 7413) if way == "in" else \
+        (p.ns, net.host, 7414)
+    ls = b.listen(fam.any, port)
+    c = a.connect(fam.lo, port)
+    s, _ = ls.accept()
+    ls.close()
+    one, other = (c, s) if who == "client" else (s, c)
+    one.sendall(b"x")
+    assert other.recv(1) == b"x"
+    reset(one)
+    assert is_reset(other)
+    other.close()
+
+
+@pytest.mark.parametrize("spec,port,ok", [
+    ("127.0.0.1/7420", 7420, "v4"), ("[::1]/7421", 7421, "v6"),
+    ("7422-7424,~7423", 7424, "both"), ("7422-7424,~7423", 7423, "none"),
+    ("7425-7426:7427-7428", 7426, "both"), ("%lo/7429", 7429, "both")])
+def test_specification(net, pasta, spec, port, ok):
+    p = pasta("--config-net", *NONE, "-t", spec)
+    inner = 7428 if port == 7426 else port
+    ls = p.ns.listen("::", inner)
+    for f in V4, V6:
+        works = ok == "both" or ok == repr(f)
+        if not works:
+            assert refused(net.host, f.lo, port)
+            continue
+        c = net.host.connect(f.lo, port)
+        s, _ = ls.accept()
+        s.settimeout(5)
+        exchange(c, s)
+    # nor from outside, where bound to loopback
+    if "/" in spec:
+        assert refused(net.remote, V4.host, port)
+
+
+def test_all_ports(host, pasta):
+    """All that is not ephemeral; what is taken is let be."""
+    h = host("sysctl -qw net.ipv4.ip_local_port_range='9000 65535'")
+    taken = h.listen("0.0.0.0", 7430)
+    p = pasta("--config-net", *NONE, "-t", "all", on=h)
+    ls = p.ns.listen("0.0.0.0", 7431)
+    c = h.connect("127.0.0.1", 7431)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    assert refused(h, "127.0.0.1", 9001)
+    c = h.connect("127.0.0.1", 7430)
+    taken.accept()[0].close()
+    c.close()
+    taken.close()
+
+
+def udp_exchange(a, b, to, sizes=(1, 1472, 9000, 65507)):
+    """Datagrams from a to b at `to`, each answered; who b saw."""
+    seen = set()
+    for n in sizes:
+        data = pattern(n, n)
+        a.sendto(data, to)
+        got, peer = b.recvfrom(70000)
+        assert got == data
+        seen.add(peer)
+        b.sendto(data[::-1], peer)
+        got, back = a.recvfrom(70000)
+        assert got == data[::-1]
+        assert back[:2] == to[:2]
+    assert len(seen) == 1
+    return seen.pop()
+
+
+def test_udp_from_the_remote(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-u", "7440:7441")
+    s = p.ns.udp(fam.guest, 7441)
+    c = net.remote.udp(fam.remote)
+    before = p.ns.traffic()
+    peer = udp_exchange(c, s, (fam.host, 7440))
+    assert peer[:2] == c.getsockname()[:2]
+    assert p.ns.traffic() - before > 70000
+
+
+def test_udp_from_host_loopback(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-u", "7442")
+    s = p.ns.udp(fam.guest, 7442)
+    c = net.host.udp(fam.lo)
+    before = p.ns.traffic()
+    assert udp_exchange(c, s, (fam.lo, 7442))[0] == fam.guest
+    assert p.ns.traffic() - before < 6000
+
+
+def test_udp_from_host_loopback_to_loopback(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-u", "7443", "--host-lo-to-ns-lo")
+    s = p.ns.udp(fam.lo, 7443)
+    c = net.host.udp(fam.lo)
+    assert udp_exchange(c, s, (fam.lo, 7443))[0] == fam.lo
+
+
+def test_udp_to_the_host(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-U", "7444:7445")
+    s = net.host.udp(fam.lo, 7445)
+    c = p.ns.udp(fam.lo)
+    before = p.ns.traffic()
+    assert udp_exchange(c, s, (fam.lo, 7444))[0] == fam.lo
+    assert p.ns.traffic() - before < 6000
+
+
+def test_udp_no_splice(net, pasta, fam):
+    p = pasta("--config-net", *NONE, "-u", "7446", "--no-splice")
+    s = p.ns.udp(fam.any, 7446)
+    c = net.host.udp(fam.lo)
+    peer = udp_exchange(c, s, (fam.lo, 7446), (1, 1472, 9000))
+    assert peer[0].split("%")[0] == fam.gw
+
+
+def test_udp_many_clients_by_the_bypass(net, pasta, fam):
+    """Each has a conversation of its own."""
+    p = pasta("--config-net", *NONE, "-u", "7447", "-U", "7448")
+    for a, b, port in (net.host, p.ns, 7447), (p.ns, net.host, 7448):
+        s = b.udp(fam.any, port)
+        clients = [a.udp(fam.lo) for _ in range(50)]
+        for i, c in enumerate(clients):
+            c.sendto(b"%d" % i, (fam.lo, port))
+        for _ in clients:
+            data, peer = s.recvfrom(100)
+            s.sendto(b"re:" + data, peer)
+        for i, c in enumerate(clients):
+            assert c.recv(100) == b"re:%d" % i
+            c.close()
+        s.close()
+
+
+def test_udp_follows_tcp(net, pasta, fam):
+    """-t forwards UDP of the same number, unless -u says otherwise."""
+    p = pasta("--config-net", "-t", "7449")
+    s = p.ns.udp(fam.any, 7449)
+    until(lambda: rp.listening(net.host, "udp", 7449), time.monotonic())
+    c = net.host.udp(fam.lo)
+    udp_exchange(c, s, (fam.lo, 7449), (10,))
+
+
+# -- automatic ------------------------------------------------------------------
+
+SOON = 1.0      # what is promised
+SLACK = 0.5     # for a busy machine
+
+
+def until(what, since, limit=SOON + SLACK):
+    while not what():
+        assert time.monotonic() - since < limit, "not within a second"
+        time.sleep(0.01)
+
+
+def sides(net, p, way):
+    """Where a server is, and where its port is to appear."""
+    return (p.ns, net.host) if way == "in" else (net.host, p.ns)
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_auto_tcp(net, pasta, fam, way):
+    """Appears, works, goes; three times over."""
+    p = pasta("--config-net")
+    server, client = sides(net, p, way)
+    for _ in range(3):
+        assert not rp.listening(client, "tcp", 7450)
+        ls = server.listen(fam.any, 7450)
+        until(lambda: rp.listening(client, "tcp", 7450), time.monotonic())
+        c = client.connect(fam.lo, 7450)
+        s, _ = ls.accept()
+        s.settimeout(5)
+        exchange(c, s)
+        ls.close()
+        until(lambda: not rp.listening(client, "tcp", 7450),
+              time.monotonic())
+        assert refused(client, fam.lo, 7450)
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_auto_udp(net, pasta, fam, way):
+    p = pasta("--config-net")
+    server, client = sides(net, p, way)
+    for _ in range(2):
+        assert not rp.listening(client, "udp", 7451)
+        s = server.udp(fam.any, 7451)
+        until(lambda: rp.listening(client, "udp", 7451), time.monotonic())
+        c = client.udp(fam.lo)
+        udp_exchange(c, s, (fam.lo, 7451), (10, 9000))
+        s.close()
+        c.close()
+        until(lambda: not rp.listening(client, "udp", 7451),
+              time.monotonic())
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_auto_port_there_from_the_start(net, pasta, held, way, fam):
+    """No second has to pass before what listens already is forwarded."""
+    h = held()
+    server, client = (h.ns, net.host) if way == "in" else (net.host, h.ns)
+    ls = server.listen(fam.any, 7452)
+    pasta("--config-net", target=[h.pid], ns=h.ns)
+    assert rp.listening(client, "tcp", 7452)
+    c = client.connect(fam.lo, 7452)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    ls.close()
+
+
+@pytest.mark.parametrize("proto", ["tcp", "udp"])
+def test_auto_never_loops(net, pasta, proto):
+    """What pasta opens on one side is not what it is to follow."""
+    p = pasta("--config-net")
+    make = "listen" if proto == "tcp" else "udp"
+    for server, client in sides(net, p, "in"), sides(net, p, "out"):
+        s = getattr(server, make)("127.0.0.1", 7453)
+        until(lambda: rp.listening(client, proto, 7453), time.monotonic())
+        count = sockets(server, proto, 7453)
+        assert count == 1
+        time.sleep(2.2)         # two more looks
+        assert sockets(server, proto, 7453) == 1
+        s.close()
+        until(lambda: not rp.listening(client, proto, 7453),
+              time.monotonic())
+        time.sleep(1.2)
+        assert not rp.listening(server, proto, 7453)
+
+
+def sockets(ns, proto, port):
+    """Sockets that listen at, or are bound to, this port there."""
+    n = 0
+    for v in "", "6":
+        with open(rp.proc_net(ns, proto + v), encoding="ascii") as f:
+            n += sum(int(x.split()[1].split(":")[1], 16) == port and
+                     x.split()[3] in ("07", "0A") for x in f.readlines()[1:])
+    return n
+
+
+def test_auto_both_sides_have_it(net, pasta, fam):
+    """Each side's own server stays its own."""
+    p = pasta("--config-net")
+    a, b = net.host.listen(fam.any, 7454), p.ns.listen(fam.any, 7454)
+    time.sleep(1.5)
+    for ns, ls in (net.host, a), (p.ns, b):
+        c = ns.connect(fam.lo, 7454)
+        s, _ = ls.accept()
+        s.settimeout(5)
+        exchange(c, s)
+    # one goes: the other's appears in its place
+    a.close()
+    until(lambda: rp.listening(net.host, "tcp", 7454), time.monotonic(), 2.5)
+    c = net.host.connect(fam.lo, 7454)
+    s, _ = b.accept()
+    s.settimeout(5)
+    exchange(c, s)
+
+
+def test_auto_two_namespaces(net, pasta):
+    """A server in one is reached from the other, by the host, without a
+    circle when it goes."""
+    a, b = pasta("--config-net"), pasta("--config-net")
+    ls = a.ns.listen("127.0.0.1", 7455)
+    wait_for(lambda: rp.listening(b.ns, "tcp", 7455), 4)
+    ls.close()
+    wait_for(lambda: not rp.listening(net.host, "tcp", 7455), 4)
+    wait_for(lambda: not rp.listening(b.ns, "tcp", 7455), 4)
+    time.sleep(1.2)
+    assert not any(rp.listening(n, "tcp", 7455)
+                   for n in (net.host, a.ns, b.ns))
+
+
+def test_auto_privileged(net, pasta, fam):
+    """Out: as root of the namespace; in: not allowed, and no harm done."""
+    p = pasta("--config-net")
+    ls = net.host.listen(fam.any, 82)
+    until(lambda: rp.listening(p.ns, "tcp", 82), time.monotonic())
+    c = p.ns.connect(fam.lo, 82)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    ls.close()
+    low, high = p.ns.listen(fam.any, 83), p.ns.listen(fam.any, 7456)
+    until(lambda: rp.listening(net.host, "tcp", 7456), time.monotonic())
+    assert not rp.listening(net.host, "tcp", 83)
+    low.close()
+    high.close()
+
+
+def test_auto_many(net, pasta):
+    """Some hundred at once."""
+    p = pasta("--config-net")
+    ports = range(7500, 7800)
+    made = [p.ns.listen("0.0.0.0", n) for n in ports]
+    until(lambda: rp.listening(net.host, "tcp", 7799) and
+          all(rp.listening(net.host, "tcp", n) for n in (7500, 7650)),
+          time.monotonic(), 2.5)
+    for s in made:
+        s.close()
+    until(lambda: not any(rp.listening(net.host, "tcp", n)
+                          for n in (7500, 7650, 7799)), time.monotonic(), 2.5)
+
+
+def test_auto_with_excluded_and_range(net, pasta):
+    p = pasta("--config-net", *NONE, "-t", "7460-7465,auto")
+    made = [p.ns.listen("0.0.0.0", n) for n in (7461, 7467)]
+    until(lambda: rp.listening(net.host, "tcp", 7461), time.monotonic())
+    time.sleep(1.2)
+    assert not rp.listening(net.host, "tcp", 7467)
+    for s in made:
+        s.close()
+
+
+def test_auto_for_one_address(net, pasta):
+    p = pasta("--config-net", *NONE, "-t", "127.0.0.1/auto")
+    ls = p.ns.listen("0.0.0.0", 7468)
+    until(lambda: rp.listening(net.host, "tcp", 7468), time.monotonic())
+    assert refused(net.remote, V4.host, 7468)
+    net.host.connect("127.0.0.1", 7468).close()
+    ls.close()
+
+
+def test_auto_off(net, pasta):
+    p = pasta("--config-net", *NONE)
+    a, b = net.host.listen("0.0.0.0", 7469), p.ns.listen("0.0.0.0", 7470)
+    time.sleep(1.5)
+    assert not rp.listening(p.ns, "tcp", 7469)
+    assert not rp.listening(net.host, "tcp", 7470)
+    a.close()
+    b.close()
+
+
+def test_open_connection_outlives_its_port(net, pasta, fam):
+    """The server stops listening, not talking."""
+    p = pasta("--config-net")
+    ls = p.ns.listen(fam.any, 7471)
+    until(lambda: rp.listening(net.host, "tcp", 7471), time.monotonic())
+    c = net.host.connect(fam.lo, 7471)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    ls.close()
+    until(lambda: not rp.listening(net.host, "tcp", 7471), time.monotonic())
+    exchange(c, s)
+
+
+def test_udp_clients_are_not_servers(net, pasta):
+    """A connected socket's port is nobody's to forward."""
+    p = pasta("--config-net")
+    c = p.ns.udp("0.0.0.0", 7472)
+    c.connect(("198.51.100.1", 9))
+    server = p.ns.udp("0.0.0.0", 7473)
+    until(lambda: rp.listening(net.host, "udp", 7473), time.monotonic())
+    assert not rp.listening(net.host, "udp", 7472)
+    server.close()
+    c.close()
+
+
+def test_idle_costs_little(net, pasta):
+    """Looking for ports is no work to speak of."""
+    p = pasta("--config-net")
+    time.sleep(0.3)
+
+    def cpu():
+        with open("/proc/%d/schedstat" % p.pid, encoding="ascii") as f:
+            return int(f.read().split()[0]) / 1e9
+    before = cpu()
+    time.sleep(2)
+    assert cpu() - before < 0.02
