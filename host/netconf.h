@@ -3,22 +3,20 @@
  * netconf: the host's addresses and routes, given to a network namespace
  *
  * netconf_collect() runs in the host's namespace and keeps what it finds in
- * static memory; netconf_apply() then runs in the guest's, in a process that
- * may change its network, and shares that memory (a fork).
+ * static memory (see netcopy.h); netconf_apply() then runs in the guest's, in a
+ * process that may change its network, and shares that memory (a fork).
  */
 #ifndef HOST_NETCONF_H
 #define HOST_NETCONF_H
 
 #include <net/if.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
+#include "host/netcopy.h"
 #include "lib/addr.h"
 
-/** Room for what is wrong, bytes */
+/** Room for what went wrong, bytes */
 #define NETCONF_WHY	128
-
 /**
  * struct netconf_family - what is asked for of a family
  * @on:		the family is served
@@ -43,12 +41,12 @@ struct netconf_family {
  * struct netconf - what is to be done inside
  * @ifname:	interface inside, or "": lo only
  * @mtu:	its MTU; 0: leave it
- * @family:	IPv4, IPv6
+ * @family:	[NETCOPY_V4] and [NETCOPY_V6]
  */
 struct netconf {
 	char ifname[IFNAMSIZ];
 	unsigned mtu;
-	struct netconf_family family[2];
+	struct netconf_family family[NETCOPY_FAMILIES];
 };
 
 int netconf_collect(const struct netconf *n, char why[NETCONF_WHY]);

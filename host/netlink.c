@@ -19,40 +19,16 @@
 
 #include <errno.h>
 #include <linux/if_addr.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "host/nlmsg.h"
+#include "host/rtnl.h"
 #include "lib/bytes.h"
 
 /** lo has this index in every network namespace */
 #define NETLINK_LOOPBACK	1
-/** How often a dump that changed under way is asked for */
-#define NETLINK_TRIES		8
-/** Longest prefix of a dotted quad, and of 128 bits */
-#define NETLINK_BITS(family)	((family) == AF_INET ? 32U : 128U)
-
-/** Attributes that are looked at: type below this */
-#define NETLINK_ATTRS		32
-
-typedef void (*netlink_fn)(struct netlink_view *v, struct cur *c);
-
-/* Unset where it is none of the family; a mapped IPv4 address is not of IPv6 */
-static struct addr netlink_addr(const struct nlmsg_attr *a, int family)
-{
-	struct addr v6;
-
-	if (family == AF_INET && a->len == 4)
-		return addr_from_v4(a->p);
-	if (family != AF_INET6 || a->len != 16)
-		return ADDR_ANY6;
-	v6 = addr_from_v6(a->p);
-	return addr_is_v4(&v6) ? ADDR_ANY6 : v6;
-}
-
 /**
  * struct netlink_hop - where a route leads
  * @ifindex:	interface, 0: nowhere
@@ -71,7 +47,7 @@ struct netlink_hop {
 static struct netlink_hop netlink_multipath(const struct netlink_view *v,
 					    const struct nlmsg_attr *multi)
 {
-	struct nlmsg_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[RTNL_ATTRS];
 	struct cur c = cur_of(multi->p, multi->len);
 	struct netlink_hop best = { .ifindex = 0 };
 	struct rtnexthop h;
@@ -86,13 +62,13 @@ static struct netlink_hop netlink_multipath(const struct netlink_view *v,
 		if (!p || h.rtnh_len < sizeof(h))
 			break;
 		hop = cur_of(p + sizeof(h), h.rtnh_len - sizeof(h));
-		nlmsg_attrs(&hop, attr, NETLINK_ATTRS);
+		nlmsg_attrs(&hop, attr, RTNL_ATTRS);
 		if (h.rtnh_hops > weight && h.rtnh_ifindex > 0 &&
 		    !(h.rtnh_flags & RTNH_F_DEAD) &&
 		    (!v->only || v->only == (unsigned)h.rtnh_ifindex)) {
 			weight = h.rtnh_hops;
 			best.ifindex = (unsigned)h.rtnh_ifindex;
-			best.gateway = netlink_addr(&attr[RTA_GATEWAY],
+			best.gateway = rtnl_addr(&attr[RTA_GATEWAY],
 						    v->family);
 		}
 	}
@@ -104,10 +80,10 @@ static struct netlink_hop netlink_next_hop(const struct netlink_view *v,
 {
 	struct netlink_hop hop = { .ifindex = nlmsg_u32(&attr[RTA_OIF]) };
 
-	hop.gateway = netlink_addr(&attr[RTA_GATEWAY], v->family);
+	hop.gateway = rtnl_addr(&attr[RTA_GATEWAY], v->family);
 	if (attr[RTA_MULTIPATH].p)
 		hop = netlink_multipath(v, &attr[RTA_MULTIPATH]);
-	hop.source = netlink_addr(&attr[RTA_PREFSRC], v->family);
+	hop.source = rtnl_addr(&attr[RTA_PREFSRC], v->family);
 	hop.metric = nlmsg_u32(&attr[RTA_PRIORITY]);
 	return hop;
 }
@@ -117,7 +93,7 @@ static bool netlink_is_trivial(const struct netlink_view *v,
 			       const struct rtmsg *m,
 			       const struct nlmsg_attr *attr)
 {
-	struct addr dst = netlink_addr(&attr[RTA_DST], v->family);
+	struct addr dst = rtnl_addr(&attr[RTA_DST], v->family);
 
 	return m->rtm_dst_len &&
 	       (addr_is_link_local6(&dst) || addr_is_multicast(&dst));
@@ -148,14 +124,14 @@ static void netlink_any_route(struct netlink_routes *r,
 
 static void netlink_on_route(struct netlink_view *v, struct cur *c)
 {
-	struct nlmsg_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[RTNL_ATTRS];
 	struct netlink_hop hop;
 	struct rtmsg m;
 	unsigned table;
 
 	if (!nlmsg_header(c, &m, sizeof(m)) || m.rtm_family != v->family)
 		return;
-	nlmsg_attrs(c, attr, NETLINK_ATTRS);
+	nlmsg_attrs(c, attr, RTNL_ATTRS);
 	table = attr[RTA_TABLE].p ? nlmsg_u32(&attr[RTA_TABLE]) :
 				    m.rtm_table;
 	if (table != RT_TABLE_MAIN || m.rtm_type != RTN_UNICAST ||
@@ -187,7 +163,7 @@ static unsigned netlink_rank(const struct ifaddrmsg *m, uint32_t flags,
 
 static void netlink_on_addr(struct netlink_view *v, struct cur *c)
 {
-	struct nlmsg_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[RTNL_ATTRS];
 	struct ifaddrmsg m;
 	struct addr a;
 	uint32_t flags;
@@ -195,11 +171,11 @@ static void netlink_on_addr(struct netlink_view *v, struct cur *c)
 
 	if (!nlmsg_header(c, &m, sizeof(m)) || m.ifa_family != v->family ||
 	    m.ifa_index != v->only ||
-	    m.ifa_prefixlen > NETLINK_BITS(v->family))
+	    m.ifa_prefixlen > RTNL_BITS(v->family))
 		return;
-	nlmsg_attrs(c, attr, NETLINK_ATTRS);
+	nlmsg_attrs(c, attr, RTNL_ATTRS);
 	/* Of a point-to-point interface IFA_ADDRESS is the peer's */
-	a = netlink_addr(attr[IFA_LOCAL].p ? &attr[IFA_LOCAL] :
+	a = rtnl_addr(attr[IFA_LOCAL].p ? &attr[IFA_LOCAL] :
 			 &attr[IFA_ADDRESS], v->family);
 	flags = attr[IFA_FLAGS].p ? nlmsg_u32(&attr[IFA_FLAGS]) :
 				    m.ifa_flags;
@@ -213,14 +189,14 @@ static void netlink_on_addr(struct netlink_view *v, struct cur *c)
 
 static void netlink_on_link(struct netlink_view *v, struct cur *c)
 {
-	struct nlmsg_attr attr[NETLINK_ATTRS];
+	struct nlmsg_attr attr[RTNL_ATTRS];
 	const struct nlmsg_attr *name = &attr[IFLA_IFNAME];
 	struct ifinfomsg m;
 
 	if (!nlmsg_header(c, &m, sizeof(m)) ||
 	    (unsigned)m.ifi_index != v->only)
 		return;
-	nlmsg_attrs(c, attr, NETLINK_ATTRS);
+	nlmsg_attrs(c, attr, RTNL_ATTRS);
 	if (!name->len || name->len > IFNAMSIZ || name->p[name->len - 1])
 		return;
 	memcpy(v->ifname, name->p, name->len);
@@ -229,21 +205,20 @@ static void netlink_on_link(struct netlink_view *v, struct cur *c)
 
 static const struct {
 	uint16_t type;
-	netlink_fn fn;
+	void (*fn)(struct netlink_view *v, struct cur *c);
 } netlink_handlers[] = {
 	{ RTM_NEWROUTE, netlink_on_route },
 	{ RTM_NEWADDR, netlink_on_addr },
 	{ RTM_NEWLINK, netlink_on_link },
 };
 
-static void netlink_dispatch(struct netlink_view *v, uint16_t type,
-			     struct cur *c)
+static void netlink_dispatch(void *view, uint16_t type, struct cur *c)
 {
 	size_t n = sizeof(netlink_handlers) / sizeof(netlink_handlers[0]);
 
 	for (size_t i = 0; i < n; i++) {
 		if (netlink_handlers[i].type == type)
-			netlink_handlers[i].fn(v, c);
+			netlink_handlers[i].fn(view, c);
 	}
 }
 
@@ -252,88 +227,22 @@ static void netlink_dispatch(struct netlink_view *v, uint16_t type,
  * @v:		what to look for, and what was found so far
  * @buf:	messages, as received
  * @len:	bytes
- *
- * Return: 0 where more is to come, 1 at the end of the dump, -EINTR where the
- *	   dump is inconsistent and is to be asked for again, another negative
- *	   error code where the kernel refused, -EBADMSG for what is no message
+ * Return: as rtnl_read()
  */
 int netlink_parse(struct netlink_view *v, const void *buf, size_t len)
 {
-	struct cur c = cur_of(buf, len), body;
-	struct nlmsghdr h;
-	int rc;
-
-	while (c.left) {
-		if (!nlmsg_next(&c, &h, &body))
-			return -EBADMSG;
-		if (h.nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EINTR;
-		rc = nlmsg_code(&body);
-		if (h.nlmsg_type == NLMSG_ERROR)
-			return rc ? rc : -EBADMSG;
-		if (h.nlmsg_type == NLMSG_DONE)
-			return rc ? rc : 1;
-		netlink_dispatch(v, h.nlmsg_type, &body);
-	}
-	return 0;
-}
-
-static int netlink_send(int fd, uint16_t type, int family)
-{
-	struct {
-		struct nlmsghdr h;
-		/* As long as the longest header: all begin with the family */
-		struct ifinfomsg m;
-	} req = {
-		.h = { .nlmsg_len = sizeof(req), .nlmsg_type = type,
-		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.m = { .ifi_family = (unsigned char)family },
-	};
-
-	return send(fd, &req, sizeof(req), 0) < 0 ? -errno : 0;
-}
-
-static int netlink_receive(int fd, struct netlink_view *v)
-{
-	static uint8_t buf[NLMSG_BUFFER];
-	ssize_t n;
-	int rc;
-
-	do {
-		n = recv(fd, buf, sizeof(buf), MSG_TRUNC);
-		if (n < 0)
-			return -errno;
-		if ((size_t)n > sizeof(buf))
-			return -EMSGSIZE;
-		rc = netlink_parse(v, buf, (size_t)n);
-	} while (!rc && n);
-	return rc < 0 ? rc : 0;
-}
-
-/* One dump, whole, on a socket of its own: no rest of another can be in it */
-static int netlink_dump_once(struct netlink_view *v, uint16_t type)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = netlink_send(fd, type, type == RTM_GETLINK ? AF_UNSPEC :
-							  v->family);
-	if (!rc)
-		rc = netlink_receive(fd, v);
-	close(fd);
-	return rc;
+	return rtnl_read(buf, len, netlink_dispatch, v);
 }
 
 static int netlink_dump(struct netlink_view *v, uint16_t type)
 {
 	const struct netlink_view before = *v;
+	int family = type == RTM_GETLINK ? AF_UNSPEC : v->family;
 	int rc = -EINTR;
 
-	for (int i = 0; i < NETLINK_TRIES && rc == -EINTR; i++) {
+	for (int i = 0; i < RTNL_TRIES && rc == -EINTR; i++) {
 		*v = before;
-		rc = netlink_dump_once(v, type);
+		rc = rtnl_dump(type, family, netlink_dispatch, v);
 	}
 	return rc;
 }
@@ -395,7 +304,7 @@ int netlink_uplink(int family, const char *ifname, struct netlink_uplink *up)
 	    !addr_is_unspecified(&v.routes.source)) {
 		/* An interface without an address of its own */
 		up->addr = v.routes.source;
-		up->prefix = NETLINK_BITS(family);
+		up->prefix = RTNL_BITS(family);
 	}
 	return 0;
 }

@@ -211,6 +211,22 @@ TEST(users)
 	CHECK(uid == 7 && gid == 7);
 }
 
+TEST(new_interfaces)
+{
+	static const char *const bad[] = { "", ".", "..", "lo", "a/b", "a b",
+		"a\t", "eth0:1", "tap%d", "sixteen-letters-", "\n" };
+	char name[IFNAMSIZ] = "as it was";
+
+	for (unsigned i = 0; i < COUNT(bad); i++) {
+		if (!value_ifname(bad[i], name))
+			unit_fail(__FILE__, __LINE__, bad[i]);
+	}
+	CHECK(!strcmp(name, "as it was"));
+	CHECK(!value_ifname("fifteen-letters", name));
+	CHECK(!strcmp(name, "fifteen-letters"));
+	CHECK(!value_ifname("...", name) && !value_ifname("lo0", name));
+}
+
 TEST(sockets)
 {
 	int pair[2], dgram[2], alone, p[2], fd = -7;
