@@ -112,7 +112,9 @@ enum tcp_move {
  * @inactive:		nothing from either side since the last inactivity sweep
  * @probe_sent:		a keepalive went out, its reply is expected
  * @keepalive:		the guest sends keepalives: SO_KEEPALIVE is on
+ * @widened:		the socket's send buffer was enlarged for large segments
  * @rides:		ACKs in a row that rode on data in time; at most 15
+ * @stream:		ACKs in a row of more than a few bytes; at most 127
  */
 struct tcp_conn {
 	struct watch watch;
@@ -147,8 +149,8 @@ struct tcp_conn {
 	uint8_t dupacks;
 	uint8_t retries;
 	uint8_t unanswered;
-	uint8_t acks_due;
-	uint8_t looks;
+	uint8_t acks_due:4;
+	uint8_t looks:4;
 	uint8_t ws_snd:4;
 	uint8_t ws_rcv:4;
 	uint32_t ws_on:1;
@@ -171,7 +173,9 @@ struct tcp_conn {
 	uint32_t inactive:1;
 	uint32_t probe_sent:1;
 	uint32_t keepalive:1;
+	uint32_t widened:1;
 	uint32_t rides:4;
+	uint32_t stream:7;
 };
 
 _Static_assert(sizeof(struct tcp_conn) <= FLOW_ROOM, "fits a flow");

@@ -18,8 +18,15 @@
  * write. So once the queue passes two thirds - that is when poll finds it not
  * writable - it is polled again, by EPOLL_CTL_MOD.
  *
+ * It grows from a size that was chosen for segments of 1500 bytes. Where the
+ * guest's are of 64 KB, less than four would fit: a sender that saw no larger
+ * window makes segments of half of it, and a new buffer takes long to grow where
+ * the path is so fast that it is never full. A guest that sends much has it
+ * enlarged once, for the kernel to grow on from there.
+ *
  * Sources: RFC 9293 3.8.6 (the right edge never moves left), 3.8.6.2.2
- * (receiver's silly window avoidance); RFC 7323 2.4 (scaling must not shrink).
+ * (receiver's silly window avoidance); RFC 7323 2.4 (scaling must not shrink);
+ * socket(7) SO_SNDBUF, and SO_BUF_LOCK (Linux 5.14).
  */
 #include "tcp_window.h"
 
@@ -33,6 +40,15 @@
 /* First look for room that no event tells of, usec; and how many */
 #define TCP_WINDOW_LOOK			USEC_PER_MSEC
 #define TCP_WINDOW_LOOKS		8
+/* A guest sends much that sends so many bytes at once */
+#define TCP_WINDOW_MUCH			(16 * 1024)
+/* Segments that the window has room for, then; and SO_SNDBUF, doubled */
+#define TCP_WINDOW_SEGMENTS		4
+#define TCP_WINDOW_SNDBUF		(256 * 1024)
+
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK			-1	/* refused by the kernel */
+#endif
 
 static void tcp_window_look(struct tcp_conn *c)
 {
@@ -90,6 +106,27 @@ static uint32_t tcp_window_edge(const struct tcp_conn *c)
 						    : c->rcv_adv;
 }
 
+static bool tcp_window_is_narrow(const struct tcp_conn *c)
+{
+	uint32_t wnd = c->sndbuf - (c->sndbuf >> TCP_WINDOW_OVERHEAD_SHIFT);
+
+	return c->ws_rcv && wnd < TCP_WINDOW_SEGMENTS * tcp_window_mss();
+}
+
+/* SO_SNDBUF stops the kernel from growing the buffer until it is unlocked */
+static void tcp_window_widen(struct tcp_conn *c)
+{
+	int fd = c->watch.fd, size = TCP_WINDOW_SNDBUF, unlocked = 0;
+
+	c->widened = true;
+	if (setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked,
+		       sizeof(unlocked)))
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof(unlocked));
+	tcp_window_look(c);
+}
+
 /**
  * tcp_window_start() - Look at a new connection's socket
  * @c:		connection whose host socket is connected, rcv_nxt known
@@ -111,13 +148,15 @@ void tcp_window_took(struct tcp_conn *c, size_t len)
 
 	c->looks = 0;
 	c->room = c->room > cost ? c->room - cost : 0;
+	if (len >= TCP_WINDOW_MUCH && !c->widened && tcp_window_is_narrow(c))
+		tcp_window_widen(c);
 }
 
 /**
  * tcp_window_update() - Look at the send queue again where it matters
  * @c:		connection with a host socket
  *
- * One getsockopt(), and only when a quarter of the buffer was used since.
+ * One getsockopt(), and only when an eighth of the buffer was used since.
  *
  * Return: true if the window can open by enough to tell the guest unasked, or
  * if what bounced would now be taken
@@ -131,7 +170,8 @@ bool tcp_window_update(struct tcp_conn *c)
 		return false;
 	if (seq_lt(c->rcv_adv, c->rcv_nxt))
 		wnd = 0;
-	if (wnd < full - full / 4 || c->bounced)
+	/* The largest window offered is three quarters of the buffer */
+	if (wnd < full / 8 * 5 || c->bounced)
 		tcp_window_look(c);
 	if (c->bounced)
 		return c->room >= full / 4;

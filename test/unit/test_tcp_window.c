@@ -315,6 +315,55 @@ TEST(update_without_scaling)
 	tf_teardown();
 }
 
+static void open_large(unsigned mtu, int ws)
+{
+	tf_setup_mtu(mtu);
+	g.ws = ws;
+	g.mss = (uint16_t)(mtu - 40);
+	open_out();
+}
+
+static bool is_locked(void)
+{
+	int locked = 1;
+	socklen_t len = sizeof(locked);
+
+	return getsockopt(conn()->watch.fd, SOL_SOCKET, SO_BUF_LOCK, &locked,
+			  &len) || locked;
+}
+
+/*
+ * A guest that sends much in large segments is offered room for several, before
+ * the kernel has found out; which goes on from there
+ */
+TEST(wide_for_large_segments)
+{
+	open_large(65520, 8);
+	sends(ACK, 0, 0, pattern(0), 16383);
+	next();
+	CHECK(s.window << 8 < 4 * 65480);
+	CHECK(!conn()->widened);
+	sends(ACK, 16383, 0, pattern(16383), 16384);
+	SAW(ACK, 0, 32767, 0);
+	CHECK(s.window << 8 > 4 * 65480);
+	CHECK(conn()->widened);
+	CHECK(!is_locked());
+	tf_teardown();
+}
+
+/* Not where the window is no matter of the buffer, or wide enough as it is */
+TEST(wide_for_nobody_else)
+{
+	open_large(65520, -1);
+	sends(ACK, 0, 0, pattern(0), 20000);
+	CHECK(!conn()->widened);
+	tf_teardown();
+	open_large(1500, 8);
+	sends(ACK, 0, 0, pattern(0), 20000);
+	CHECK(!conn()->widened);
+	tf_teardown();
+}
+
 /* A look for room that is to come later does not put off an ACK */
 TEST(look_and_delayed_ack)
 {
