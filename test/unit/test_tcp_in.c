@@ -88,6 +88,66 @@ TEST(ack_rides_on_data)
 	tf_teardown();
 }
 
+/* Segments of a stream, one a batch; the peer reads; how many ACKs came */
+static unsigned streams(int32_t *seq, unsigned n)
+{
+	unsigned acks = 0;
+
+	for (; n--; *seq += 1460) {
+		sends(ACK, *seq, 0, pattern((size_t)*seq), 1460);
+		peer_drains(1460);
+		acks += waiting();
+		forget();
+	}
+	return acks;
+}
+
+/* One by one at first; once it will not end, an ACK stands for two segments */
+TEST(ack_in_a_stream)
+{
+	int32_t seq = 0;
+
+	tf_setup();
+	g.ws = 8;
+	open_out();
+	peer_drains(0);
+	CHECK_EQ(streams(&seq, 99), 99);
+	CHECK_EQ(streams(&seq, 100), 50);
+	/* the last one is not waited for longer than this */
+	sends(ACK, seq, 0, pattern((size_t)seq), 1460);
+	QUIET();
+	tf_later(3700);
+	QUIET();
+	tf_later(600);
+	SAW(ACK, 0, seq + 1460, 0);
+	/* and then the guest is not kept waiting again */
+	seq += 1460;
+	peer_drains(1460);
+	CHECK_EQ(streams(&seq, 99), 99);
+	CHECK_EQ(streams(&seq, 10), 5);
+	/* what is lost is asked for, and so on at once */
+	sends(ACK, seq + 1460, 0, pattern((size_t)seq + 1460), 1460);
+	SAW(ACK, 0, seq, 0);
+	CHECK_EQ(streams(&seq, 10), 10);
+	tf_teardown();
+}
+
+/* Not when the guest has little left that it may send */
+TEST(ack_in_a_stream_small_window)
+{
+	int32_t seq = 0;
+
+	tf_setup();
+	g.ws = 8;
+	open_out();
+	peer_drains(0);
+	streams(&seq, 100);
+	conn()->rcv_adv = conn()->rcv_nxt + 3000;
+	sends(ACK, seq, 0, pattern((size_t)seq), 1460);
+	SAW(ACK, 0, seq + 1460, 0);
+	tf_teardown();
+}
+
 TEST(out_of_order_asks_again)
 {
 	tf_setup();

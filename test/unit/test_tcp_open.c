@@ -42,6 +42,28 @@ TEST(guest_opens)
 	tf_teardown();
 }
 
+/* Of a large MTU no more than a guest has one piece of memory for */
+TEST(large_mtu_mss)
+{
+	static const struct {
+		unsigned mtu;
+		uint16_t mss;
+	} c[] = { { 65520, 63 * 1024 }, { 60000, 59960 } };
+
+	for (unsigned i = 0; i < 2; i++) {
+		tf_setup_mtu(c[i].mtu);
+		g.mss = 65480;
+		peer_listen("127.0.0.1");
+		sends(SYN, -1, 0, NULL, 0);
+		tf_turns();
+		SAW(SYN | ACK, -1, 0, 0);
+		CHECK_EQ(s.mss, c[i].mss);
+		/* what the guest takes is another matter */
+		CHECK_EQ(conn()->mss, c[i].mtu - 40);
+		tf_teardown();
+	}
+}
+
 /* Options only where the guest's SYN had them (RFC 7323 2.2) */
 TEST(options_as_offered)
 {
