@@ -152,6 +152,7 @@ demo:
 
 bench:
 	+@MAKE='$(MAKE)' test/bench/bench.py
+	+@MAKE='$(MAKE)' test/bench/pasta.py
 
 lint:
 	@test/lint/budget

@@ -18,6 +18,8 @@
  *					none comes for a second
  *	xfer ublast PORT SIZE		wait for a datagram, then send as fast as
  *					possible to where it came from
+ *	xfer uput HOST PORT SIZE	send to a usink as fast as possible
+ *	xfer uget HOST PORT		have a ublast send, and count like usink
  *
  * HASH is `sha256` (of every byte; the default), `none`, or `check:SEED`, which
  * compares each byte received with what SEED gives. With `none`, what is sent is
@@ -443,22 +445,39 @@ static int udp_ping(const struct peer *to, int n, int size)
 	return ok != n;
 }
 
-static int udp_sink(const char *port)
+/* Datagrams a system call, so that it is not what is measured */
+#define UDP_BATCH 64
+
+static struct mmsghdr *udp_batch(size_t size)
 {
-	int fd = listen_on(port, SOCK_DGRAM), size = 16 << 20;
+	static struct mmsghdr m[UDP_BATCH];
+	static struct iovec iov[UDP_BATCH];
+	static uint8_t buf[UDP_BATCH][UINT16_MAX];
+	int i;
+
+	for (i = 0; i < UDP_BATCH; i++) {
+		iov[i] = (struct iovec){ buf[i], size };
+		m[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i],
+						.msg_iovlen = 1 };
+	}
+	return m;
+}
+
+static int udp_count(int fd)
+{
+	struct mmsghdr *m = udp_batch(UINT16_MAX);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t bytes = 0, count = 0;
 	double first = 0, last = 0;
+	int i, n, size = 16 << 20;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	printf("ready\n");
-	fflush(stdout);
 	while (poll(&p, 1, count ? 1000 : 20000) == 1) {
-		ssize_t n;
-
-		while ((n = recv(fd, chunk, CHUNK, MSG_DONTWAIT)) >= 0) {
-			bytes += n;
-			count++;
+		while ((n = recvmmsg(fd, m, UDP_BATCH, MSG_DONTWAIT,
+				     NULL)) > 0) {
+			for (i = 0; i < n; i++)
+				bytes += m[i].msg_len;
+			count += n;
 		}
 		last = now();
 		first = first ? first : last;
@@ -468,23 +487,49 @@ static int udp_sink(const char *port)
 	return !count;
 }
 
+static int udp_sink(const char *port)
+{
+	int fd = listen_on(port, SOCK_DGRAM);
+
+	printf("ready\n");
+	fflush(stdout);
+	return udp_count(fd);
+}
+
+static int udp_flood(int fd, int size)
+{
+	struct mmsghdr *m = udp_batch(size);
+	double until = now() + opt_seconds;
+	uint64_t count = 0;
+
+	while (now() < until) {
+		int n = sendmmsg(fd, m, UDP_BATCH, 0);
+
+		count += n > 0 ? n : 0;
+	}
+	printf("sent=%lu sent_bytes=%lu\n", count, count * size);
+	return 0;
+}
+
 static int udp_blast(const char *port, int size)
 {
 	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
 	int fd = listen_on(port, SOCK_DGRAM);
-	uint64_t count = 0;
-	double until;
 
 	printf("ready\n");
 	fflush(stdout);
 	recvfrom(fd, chunk, CHUNK, 0, (void *)&from, &len);
-	until = now() + opt_seconds;
-	while (now() < until)
-		count += sendto(fd, expected, size, 0, (void *)&from, len) ==
-			 size;
-	printf("sent=%lu sent_bytes=%lu\n", count, count * size);
-	return 0;
+	if (connect(fd, (void *)&from, len))
+		fail("connect");
+	return udp_flood(fd, size);
+}
+
+static int udp_get(int fd)
+{
+	if (send(fd, "x", 1, 0) != 1)
+		fail("send");
+	return udp_count(fd);
 }
 
 static int usage(void)
@@ -511,7 +556,11 @@ static int run(int argc, char **a)
 		echo(a[1]);
 	if (argc < 3)
 		return usage();
-	to = resolve(a[1], a[2], strcmp(cmd, "udp") ? SOCK_STREAM : SOCK_DGRAM);
+	to = resolve(a[1], a[2], cmd[0] == 'u' ? SOCK_DGRAM : SOCK_STREAM);
+	if (!strcmp(cmd, "uget"))
+		return udp_get(dial(&to, true));
+	if (argc == 4 && !strcmp(cmd, "uput"))
+		return udp_flood(dial(&to, true), atoi(a[3]));
 	if (!strcmp(cmd, "get"))
 		return drain(dial(&to, true), a[3]);
 	if (argc >= 5 && !strcmp(cmd, "put"))
