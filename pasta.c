@@ -61,7 +61,8 @@ unsigned pasta_open(const struct conf *c, mode_t mask, int fds[])
 	case CONF_NS_COMMAND:
 		command_start(&(struct command){
 			.argv = n->command, .same_pids = n->no_pidns,
-			.same_user = n->netns_only, .umask = mask,
+			.same_user = n->netns_only || *n->userns,
+			.userns = n->userns, .umask = mask,
 			.uid = c->uid, .gid = c->gid }, &pasta_ns);
 		break;
 	case CONF_NS_PID:

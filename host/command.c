@@ -138,17 +138,27 @@ static void command_exec(const struct command *c,
 	_exit(command_refused(argv[0], errno));
 }
 
-/* Nobody waits in vain for the end of a pipe that init still has open */
-static void command_init_close(void)
+/* Nobody waits in vain for the end of a pipe that we, too, have open */
+static void command_streams(int last)
 {
-	int null = open("/dev/null", O_RDWR);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-	}
-	syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, 0);
+	if (null < 0)
+		return;
+	for (int fd = STDIN_FILENO; fd <= last; fd++)
+		dup2(null, fd);
+	close(null);
+}
+
+/* What comes from the daemon is told of by SIGIO */
+static void command_init_files(int fd)
+{
+	int keep = fd;
+
+	command_streams(STDERR_FILENO);
+	isolation_early(&keep, 1);
+	fcntl(fd, F_SETOWN, getpid());
+	fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK);
 }
 
 /* An exit status for what waitpid() says */
@@ -170,17 +180,36 @@ static void command_init_reap(pid_t command)
 	}
 }
 
-static void command_init(pid_t command)
+/*
+ * Signals that the daemon may not send itself, as it has become somebody else;
+ * and its end, of which we are not told otherwise then
+ */
+static void command_init_told(pid_t command, int fd)
+{
+	unsigned char signo;
+	ssize_t n;
+
+	while ((n = read(fd, &signo, 1)) == 1)
+		kill(command, signo);
+	if (!n)
+		_exit(EXIT_FAILURE);
+}
+
+static void command_init(pid_t command, int fd)
 {
 	sigset_t all;
 	siginfo_t info;
 
 	sigfillset(&all);
+	command_init_files(fd);
+	command_init_told(command, fd);
 	for (;;) {
 		int signo = sigwaitinfo(&all, &info);
 
 		if (signo == SIGCHLD)
 			command_init_reap(command);
+		else if (signo == SIGIO)
+			command_init_told(command, fd);
 		else if (signo > 0 && command_passes(signo, info.si_code))
 			kill(command, signo);
 	}
@@ -244,8 +273,7 @@ static void command_cloned(const struct command *c,
 		err("Cannot make a process: %s", strerror(errno));
 		_exit(COMMAND_CANNOT_RUN);
 	}
-	command_init_close();
-	command_init(pid);
+	command_init(pid, fd);
 }
 
 /* ---- in the daemon ---- */
@@ -307,24 +335,54 @@ static void command_note_tty(void)
 	}
 }
 
-/* As fork(), into new namespaces; the parent gets a pidfd besides */
-static pid_t command_clone(const struct command *c)
+/* As fork(), into new namespaces; or a negative error code */
+static pid_t command_clone(const struct command *c, unsigned long flags)
 {
-	unsigned long flags = SIGCHLD | CLONE_PIDFD | CLONE_NEWNET;
+	pid_t pid;
 
+	flags |= SIGCHLD | CLONE_NEWNET;
 	if (!c->same_user)
 		flags |= CLONE_NEWUSER;
 	if (!c->same_pids)
 		flags |= CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
 			 CLONE_NEWUTS;
-	return (pid_t)syscall(SYS_clone, flags, NULL, &command_pidfd, NULL, 0);
+	pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+	return pid < 0 ? -errno : pid;
 }
 
-static pid_t command_spawn(const struct command *c)
+/*
+ * The same from within a user namespace, by a process that joins it for that:
+ * its child is ours. Its PID comes through a pipe.
+ */
+static pid_t command_clone_in(const struct command *c, int userns)
+{
+	pid_t between, pid;
+	int fd[2], status;
+
+	if (pipe2(fd, O_CLOEXEC))
+		return -errno;
+	between = fork();
+	if (!between) {
+		netns_enter_user(userns, c->userns);
+		pid = command_clone(c, CLONE_PARENT);
+		if (!pid)
+			return 0;
+		_exit(write(fd[1], &pid, sizeof(pid)) != sizeof(pid));
+	}
+	close(fd[1]);
+	/* It has said why it cannot, if so */
+	if (between < 0 || waitpid(between, &status, 0) < 0 || status ||
+	    read(fd[0], &pid, sizeof(pid)) != sizeof(pid))
+		exit(EXIT_FAILURE);
+	close(fd[0]);
+	return pid;
+}
+
+static pid_t command_spawn(const struct command *c, int userns)
 {
 	struct command_origin o;
 	sigset_t all;
-	int fd[2], error;
+	int fd[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd))
@@ -333,8 +391,7 @@ static pid_t command_spawn(const struct command *c)
 	sigprocmask(SIG_SETMASK, &all, &o.mask);
 	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_DFL },
 		  &o.child);
-	pid = command_clone(c);
-	error = errno;
+	pid = userns < 0 ? command_clone(c, 0) : command_clone_in(c, userns);
 	if (!pid) {
 		close(fd[0]);
 		command_cloned(c, &o, fd[1]);
@@ -344,7 +401,8 @@ static pid_t command_spawn(const struct command *c)
 	command_go = fd[0];
 	if (pid < 0)
 		die("Cannot make namespaces for the command: %s",
-		    strerror(error));
+		    strerror(-pid));
+	command_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return pid;
 }
 
@@ -353,20 +411,23 @@ static pid_t command_spawn(const struct command *c)
  * @c:		what to run
  * @ns:		filled in: the new network namespace
  *
- * To be called before signals, limits and descriptors are changed. As the
+ * To be called before signals, limits and descriptors are changed; standard
+ * input and output are the command's alone from now on. As the
  * machine's root the command runs as @c->uid, to whom the namespaces belong.
  * What waits ends when we do.
  */
 void command_start(const struct command *c, struct netns *ns)
 {
-	bool lent = isolation_lend(c->uid, c->gid);
+	int userns = *c->userns ? netns_open_user(c->userns) : -1;
+	/* Whoever may join another one is root in it */
+	bool lent = userns < 0 && isolation_lend(c->uid, c->gid);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	pid_t pid;
 	int rc;
 
 	command_note_tty();
-	pid = command_spawn(c);
+	pid = command_spawn(c, userns);
 	if (lent)
 		isolation_return();
 	rc = c->same_user ? 0 : command_map(pid, uid, gid);
@@ -374,11 +435,12 @@ void command_start(const struct command *c, struct netns *ns)
 		die("Cannot map user and group: %s", strerror(-rc));
 	*ns = (struct netns){
 		.net = command_open_ns(pid, "net"),
-		.user = c->same_user ? -1 : command_open_ns(pid, "user"),
+		.user = c->same_user ? userns : command_open_ns(pid, "user"),
 		.pid = -1,
 		.name = "The command's network namespace",
 	};
 	command_release();
+	command_streams(STDOUT_FILENO);
 	/* Our writes to the terminal, and the last word on it, stop nobody */
 	signal(SIGTTOU, SIG_IGN);
 }
@@ -452,11 +514,13 @@ bool command_signals(sigset_t *set)
 bool command_signal(const struct signalfd_siginfo *info)
 {
 	int signo = (int)info->ssi_signo;
+	unsigned char byte = (unsigned char)signo;
 
 	if (command_pidfd < 0)
 		return false;
-	if (command_passes(signo, info->ssi_code))
-		syscall(SYS_pidfd_send_signal, command_pidfd, signo, NULL, 0);
+	if (command_passes(signo, info->ssi_code) &&
+	    syscall(SYS_pidfd_send_signal, command_pidfd, signo, NULL, 0))
+		send(command_go, &byte, 1, MSG_NOSIGNAL);
 	return true;
 }
 

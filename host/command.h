@@ -21,7 +21,8 @@
  * struct command - what is run, and how
  * @argv:	arguments, NULL after the last; NULL: the user's shell
  * @same_pids:	in our PID namespace, without an init of its own
- * @same_user:	in our user namespace
+ * @same_user:	in our user namespace, or in @userns
+ * @userns:	path of a user namespace to join before, or ""
  * @umask:	file mode creation mask to run with
  * @uid:	user to run as where we are the machine's root
  * @gid:	group, the same
@@ -30,6 +31,7 @@ struct command {
 	char *const *argv;
 	bool same_pids;
 	bool same_user;
+	const char *userns;
 	mode_t umask;
 	uid_t uid;
 	gid_t gid;

@@ -145,6 +145,22 @@ static int netns_pid_of(const char *path)
 }
 
 /**
+ * netns_open_user() - Open a user namespace that is to be joined
+ * @userns:	its path
+ *
+ * Ends the process where it is none, or may not be opened.
+ *
+ * Return: descriptor, or -1: we are in it
+ */
+int netns_open_user(const char *userns)
+{
+	char name[NETNS_NAME];
+
+	snprintf(name, sizeof(name), "--userns %s", userns);
+	return netns_unless_ours(netns_open(name, userns, CLONE_NEWUSER));
+}
+
+/**
  * netns_open_path() - Find a network namespace by its path or name
  * @ns:		filled in
  * @netns:	path, or name under /run/netns
@@ -154,37 +170,45 @@ static int netns_pid_of(const char *path)
  */
 void netns_open_path(struct netns *ns, const char *netns, const char *userns)
 {
-	char path[PATH_MAX], name[NETNS_NAME];
+	char path[PATH_MAX];
 
 	*ns = (struct netns){ .net = -1, .user = -1, .pid = -1 };
 	netns_path(path, sizeof(path), netns);
 	snprintf(ns->name, sizeof(ns->name), "--netns %s", netns);
 	ns->net = netns_open(ns->name, path, CLONE_NEWNET);
 	ns->pid = netns_pid_of(path);
-	if (!*userns)
+	if (*userns)
+		ns->user = netns_open_user(userns);
+}
+
+/**
+ * netns_enter_user() - Join a user namespace, for good, as its root if it has one
+ * @user:	descriptor of it, negative: none
+ * @name:	what messages call it
+ *
+ * Ends the process where that is not permitted.
+ */
+void netns_enter_user(int user, const char *name)
+{
+	if (user < 0)
 		return;
-	snprintf(name, sizeof(name), "--userns %s", userns);
-	ns->user = netns_unless_ours(netns_open(name, userns, CLONE_NEWUSER));
+	if (setns(user, CLONE_NEWUSER))
+		die("%s: cannot join the user namespace: %s", name,
+		    strerror(errno));
+	/* The machine's root is nobody there; others may be already */
+	if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
+		debug("%s: no root in it: %s", name, strerror(errno));
 }
 
 /**
  * netns_enter() - Join the namespace, for good
  * @ns:		which one
  *
- * In the helper. As root of the user namespace where it has one. Ends the
- * process where that is not permitted.
+ * In the helper. Ends the process where that is not permitted.
  */
 void netns_enter(const struct netns *ns)
 {
-	if (ns->user >= 0) {
-		if (setns(ns->user, CLONE_NEWUSER))
-			die("%s: cannot join the user namespace: %s", ns->name,
-			    strerror(errno));
-		/* The machine's root is nobody there; others may be already */
-		if (setresgid(0, 0, 0) || setresuid(0, 0, 0))
-			debug("%s: no root in it: %s", ns->name,
-			      strerror(errno));
-	}
+	netns_enter_user(ns->user, ns->name);
 	if (setns(ns->net, CLONE_NEWNET))
 		die("%s: cannot join the network namespace: %s", ns->name,
 		    strerror(errno));

@@ -5,6 +5,7 @@
  */
 #include "host/command.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 static char said[1024];
 static const char *script;
 static bool same_pids, ended;
+static char userns[64];
 static int signo;
 
 static void on_end(void)
@@ -43,8 +45,9 @@ static struct netns start(char *const *argv)
 
 	/* nobody, where the test is root */
 	command_start(&(struct command){ .argv = argv, .umask = 027,
-					 .same_pids = same_pids, .uid = 65534,
-					 .gid = 65534 }, &ns);
+					 .userns = userns, .uid = 65534,
+					 .same_user = *userns, .gid = 65534,
+					 .same_pids = same_pids }, &ns);
 	return ns;
 }
 
@@ -57,6 +60,26 @@ static void run_script(void)
 	start(argv);
 	command_release();
 	wait_for_end();
+}
+
+/* Its output is closed while it goes on, which nobody else keeps open */
+static void run_closing(void)
+{
+	char sh[] = "/bin/sh", c[] = "-c";
+	char text[] = "exec sleep 0.5 >/dev/null";
+	char *const argv[] = { sh, c, text, NULL };
+	int out[2], real = dup(STDOUT_FILENO);
+	char byte;
+
+	if (pipe2(out, O_CLOEXEC) || dup2(out[1], STDOUT_FILENO) < 0)
+		exit(103);
+	close(out[1]);
+	start(argv);
+	command_release();
+	if (read(out[0], &byte, 1) || loop_init() || command_watch(on_end))
+		exit(104);
+	loop_dispatch(loop_wait(0), clock_now());
+	exit(ended || dup2(real, STDOUT_FILENO) < 0 ? 105 : 0);
 }
 
 static int run(const char *text)
@@ -112,6 +135,14 @@ TEST(inherits)
 	CHECK(answers("grep -h -e SigBlk -e SigIgn /proc/self/status",
 		      "SigBlk:\t0000000000000000\n"
 		      "SigIgn:\t0000000000000000\n"));
+}
+
+TEST(output_is_its_own)
+{
+	same_pids = false;
+	CHECK_EQ(procs_run(run_closing, said, sizeof(said)), 0);
+	same_pids = true;
+	CHECK_EQ(procs_run(run_closing, said, sizeof(said)), 0);
 }
 
 static void run_missing(void)
@@ -222,6 +253,7 @@ static void pass_signal(void)
 		exit(103);
 	dup2(out[1], STDOUT_FILENO);
 	start(argv);
+	close(out[1]);
 	dup2(real, STDOUT_FILENO);
 	command_release();
 	sigemptyset(&set);
@@ -260,6 +292,31 @@ TEST(orphans)
 	CHECK(answers("(sleep 0.01 & ) ; sleep 0.2; grep -l zombie "
 		      "/proc/[0-9]*/status; echo .", ".\n"));
 	CHECK(answers("(sleep 1000 & ) ; echo .", ".\n"));
+}
+
+/* In a user namespace that somebody else made; the network is its own */
+TEST(joins_user_namespace)
+{
+	char inside[128], text[256];
+	pid_t target = procs_namespaces();
+	ssize_t n;
+
+	snprintf(userns, sizeof(userns), "/proc/%i/ns/user", target);
+	n = readlink(userns, inside, sizeof(inside) - 1);
+	CHECK(n > 0);
+	inside[n > 0 ? n : 0] = '\0';
+	snprintf(text, sizeof(text), "test $(readlink /proc/self/ns/user) = "
+		 "'%s' || exit 1; id -u; grep -c : /proc/net/dev; exit 4",
+		 inside);
+	CHECK_EQ(run(text), 4);
+	CHECK(!strcmp(said, "0\n1\n"));
+	CHECK_EQ(run_here(text), 4);
+	CHECK(!strcmp(said, "0\n1\n"));
+	snprintf(userns, sizeof(userns), "/proc/%i/ns/net", target);
+	CHECK_EQ(run(text), 1);
+	CHECK(strstr(said, ": not a user namespace\n"));
+	userns[0] = '\0';
+	procs_end(target);
 }
 
 TEST(without_a_command)
