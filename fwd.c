@@ -15,6 +15,7 @@
  *	anything else                           the same address
  *
  *	the host's socket is reached from       the guest is reached from
+ *	the address the guest shares            --map-guest-addr, if any
  *	loopback, or an address of the guest    --map-host-loopback, or refused
  *	anything else                           the same address
  *
@@ -365,11 +366,15 @@ bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
 static bool fwd_guest_local(const struct port_rule *r,
 			    const struct addr *client, struct addr *local)
 {
+	const struct conf_family *fam = conf_family_of(fwd_conf, client);
+
 	*local = *client;
 	if (!addr_is_loopback(client) && !guest_holds(client) &&
 	    !(r->has_target && addr_equal(&r->target, client)))
 		return addr_is_unicast(client);
-	*local = conf_family_of(fwd_conf, client)->map_host_loopback;
+	*local = addr_equal(client, &fam->addr) &&
+		 !addr_is_unspecified(&fam->map_guest_addr) ?
+		 fam->map_guest_addr : fam->map_host_loopback;
 	return !addr_is_unspecified(local);
 }
 

@@ -260,6 +260,20 @@ TEST(inbound_from_loopback_is_mapped)
 		   "198.51.100.1:5555 > 192.0.2.2:3000");
 }
 
+/* The address that both share is told apart by the guest's name for the host's */
+TEST(inbound_from_shared_address_is_mapped)
+{
+	setup();
+	conf.family[CONF_V4].map_guest_addr = addr("169.254.1.2");
+	CHECK_FROM(0, "192.0.2.2", 2000, "169.254.1.2:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
+	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
+	CHECK_FROM(0, "192.0.2.2", 2000, "169.254.1.2:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "127.0.0.1", 2000, "");
+	conf.family[CONF_V4].map_guest_addr = ADDR_ANY6;
+	CHECK_FROM(0, "192.0.2.2", 2000, "");
+}
+
 TEST(inbound_link_local)
 {
 	struct addr ll = addr("fe80::aa");
