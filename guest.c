@@ -2,9 +2,9 @@
 /*
  * guest: what is known of the guest: its MAC and the addresses it uses
  *
- * State: the MAC, and for each class of address (IPv4, IPv6 link-local, other
- * IPv6) the last few seen, latest first. Nothing is learned twice: what was
- * just seen costs one comparison.
+ * State: the MAC, the addresses that it was given, and for each class of address
+ * (IPv4, IPv6 link-local, other IPv6) the last few seen, latest first. Nothing
+ * is learned twice: what was just seen costs one comparison.
  */
 #include "guest.h"
 
@@ -14,6 +14,9 @@
 
 /** Addresses remembered of each class */
 #define GUEST_ADDRS	4
+
+/** Addresses that the guest was given besides the first of each family */
+#define GUEST_GIVEN	256
 
 /** TTL of what we send on behalf of others: the usual default (RFC 1700) */
 #define GUEST_TTL	64
@@ -30,6 +33,8 @@ static const uint8_t guest_broadcast[6] = { 0xff, 0xff, 0xff,
 					    0xff, 0xff, 0xff };
 
 static struct guest_conf guest_conf;
+static struct addr guest_given[GUEST_GIVEN];
+static unsigned guest_given_count;
 static bool guest_is_there;
 static uint8_t guest_mac_now[6];
 static uint8_t guest_mac_multicast[6];
@@ -43,7 +48,18 @@ static unsigned guest_seen_count[GUEST_CLASSES];
 void guest_init(const struct guest_conf *c)
 {
 	guest_conf = *c;
+	guest_given_count = 0;
 	guest_forget();
+}
+
+/**
+ * guest_give_addr() - The guest is configured to have another address, too
+ * @a:		address; beyond the first 256 it has to be seen to be known
+ */
+void guest_give_addr(const struct addr *a)
+{
+	if (guest_given_count < GUEST_GIVEN)
+		guest_given[guest_given_count++] = *a;
 }
 
 static enum guest_class guest_class_of(const struct addr *a)
@@ -181,6 +197,10 @@ bool guest_holds(const struct addr *a)
 		return false;
 	for (unsigned i = 0; i < guest_seen_count[class]; i++) {
 		if (addr_equal(&guest_seen[class][i], a))
+			return true;
+	}
+	for (unsigned i = 0; i < guest_given_count; i++) {
+		if (addr_equal(&guest_given[i], a))
 			return true;
 	}
 	return addr_equal(a, &guest_conf.addr4) ||

@@ -29,6 +29,7 @@ struct guest_conf {
 };
 
 void guest_init(const struct guest_conf *c);
+void guest_give_addr(const struct addr *a);
 void guest_learn_mac(const uint8_t mac[6]);
 void guest_learn_addr(const struct addr *a);
 void guest_forget(void);

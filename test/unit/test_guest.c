@@ -120,6 +120,28 @@ TEST(last_few_are_held)
 	CHECK(goes_to(AF_INET6, false, "2001:db8::1"));
 }
 
+/* Of several that it was given, all are its own before it spoke from them */
+TEST(given_addresses)
+{
+	struct addr a = craft_addr("192.0.2.10");
+
+	setup("192.0.2.9", "::");
+	CHECK(!holds("192.0.2.10"));
+	guest_give_addr(&a);
+	a = craft_addr("2001:db8::10");
+	guest_give_addr(&a);
+	CHECK(holds("192.0.2.9") && holds("192.0.2.10"));
+	CHECK(holds("2001:db8::10") && !holds("192.0.2.11"));
+	CHECK(goes_to(AF_INET, false, "192.0.2.9"));
+	guest_forget();
+	CHECK(holds("192.0.2.10"));
+	for (unsigned i = 0; i < 1000; i++)
+		guest_give_addr(&a);
+	CHECK(holds("192.0.2.10"));
+	setup("192.0.2.9", "::");
+	CHECK(!holds("192.0.2.10"));
+}
+
 static bool mac_to(const char *dst, const char *mac)
 {
 	struct addr s = craft_addr("192.0.2.1"), d = craft_addr(dst);
