@@ -489,24 +489,25 @@ static const struct option_def conf_options[] = {
 
 	{ "tcp-ports", NULL, 't', "SPEC", PASST, "Forwarded ports",
 	  "TCP ports, see below; may be repeated; default: none",
-	  conf_set_ports, &conf.tcp_ports, CONF_PORTS_HOST },
+	  conf_set_ports, &conf.tcp_ports, 0 },
 	{ "udp-ports", NULL, 'u', "SPEC", PASST, NULL,
 	  "UDP ports, see below; may be repeated; default: the same ports as "
-	  "--tcp-ports", conf_set_ports, &conf.udp_ports, CONF_PORTS_HOST },
+	  "--tcp-ports", conf_set_ports, &conf.udp_ports, CONF_PORTS_UDP },
 	{ "tcp-ports", NULL, 't', "SPEC", PASTA, NULL,
 	  "TCP ports of the host that lead into the namespace, see below; may "
 	  "be repeated; default: auto",
-	  conf_set_ports, &conf.tcp_ports, CONF_PORTS_HOST },
+	  conf_set_ports, &conf.tcp_ports, 0 },
 	{ "udp-ports", NULL, 'u', "SPEC", PASTA, NULL,
 	  "The same of UDP; default: auto",
-	  conf_set_ports, &conf.udp_ports, CONF_PORTS_HOST },
+	  conf_set_ports, &conf.udp_ports, CONF_PORTS_UDP },
 	{ "tcp-ns", NULL, 'T', "SPEC", PASTA, NULL,
 	  "TCP ports of the namespace's loopback that lead to the host's; "
 	  "default: auto",
 	  conf_set_ports, &conf.tcp_ns_ports, CONF_PORTS_NS },
 	{ "udp-ns", NULL, 'U', "SPEC", PASTA, NULL,
 	  "The same of UDP; default: auto",
-	  conf_set_ports, &conf.udp_ns_ports, CONF_PORTS_NS },
+	  conf_set_ports, &conf.udp_ns_ports,
+	  CONF_PORTS_NS | CONF_PORTS_UDP },
 	{ "host-lo-to-ns-lo", NULL, 0, NULL, PASTA, NULL,
 	  "Connections from the host's loopback come to the namespace's; "
 	  "default: to its public address",
@@ -710,10 +711,8 @@ static void conf_ports(void)
 	conf_ports_beside(&conf.udp_ns_ports, &conf.tcp_ns_ports);
 	if (conf.mode == MODE_PASST)
 		return;
-	conf_ports_auto(&conf.tcp_ports);
-	conf_ports_auto(&conf.udp_ports);
-	conf_ports_auto(&conf.tcp_ns_ports);
-	conf_ports_auto(&conf.udp_ns_ports);
+	conf_ports_auto(&conf.tcp_ports, &conf.udp_ports);
+	conf_ports_auto(&conf.tcp_ns_ports, &conf.udp_ns_ports);
 }
 
 /* What is set up in the namespace; before the host fills in what is missing */

@@ -11,6 +11,9 @@
 
 #include "host/sysctl.h"
 
+/** Room for what is wrong, bytes */
+#define CONF_PORTS_WHY	128
+
 static struct portspec_context conf_ports_context(bool allow_auto)
 {
 	struct portspec_context ctx = { .allow_auto = allow_auto };
@@ -19,10 +22,18 @@ static struct portspec_context conf_ports_context(bool allow_auto)
 	return ctx;
 }
 
+static int conf_ports_parse(struct portspec *s, const char *text,
+			    struct portspec_context ctx, bool udp,
+			    char why[CONF_PORTS_WHY])
+{
+	ctx.udp = udp;
+	return portspec_parse(s, text, &ctx, why, CONF_PORTS_WHY);
+}
+
 /**
  * conf_ports_note() - Remember a port option for conf_ports_read()
  * @w:		options so far
- * @o:		option; @o->to is its struct portspec, @o->max where it listens
+ * @o:		option; @o->to is its struct portspec, @o->max enum conf_ports_kind
  * @value:	its argument
  */
 void conf_ports_note(struct conf_ports_wish *w, const struct option_def *o,
@@ -54,7 +65,7 @@ static const char *conf_ports_cannot(const struct conf_ports_how *how,
 				     const struct option_def *o,
 				     const struct port_rule *r)
 {
-	if (o->max == CONF_PORTS_NS)
+	if (o->max & CONF_PORTS_NS)
 		return conf_ports_cannot_ns(how, r);
 	return conf_host_cannot_bind(how->family, &r->listen, r->ifname,
 				     how->freebind);
@@ -66,9 +77,10 @@ static void conf_ports_read_one(const struct option_choice *choice,
 {
 	const struct option_def *o = choice->o;
 	struct portspec *s = o->to;
-	char why[128];
+	char why[CONF_PORTS_WHY];
 
-	if (portspec_parse(s, choice->text, ctx, why, sizeof(why)))
+	if (conf_ports_parse(s, choice->text, *ctx, o->max & CONF_PORTS_UDP,
+			     why))
 		option_bad(o, choice->text, why);
 	for (unsigned i = 0; i < s->count; i++)
 		option_check(o, choice->text,
@@ -111,18 +123,24 @@ void conf_ports_beside(struct portspec *udp, const struct portspec *tcp)
 	}
 }
 
-/**
- * conf_ports_auto() - What `auto` means, where no option was given
- * @s:		ports
- */
-void conf_ports_auto(struct portspec *s)
+static void conf_ports_auto_one(struct portspec *s, bool udp)
 {
-	struct portspec_context ctx = conf_ports_context(true);
-	char why[128];
+	char why[CONF_PORTS_WHY];
 
 	if (s->given)
 		return;
 	/* At worst it adds nothing */
-	portspec_parse(s, "auto", &ctx, why, sizeof(why));
+	conf_ports_parse(s, "auto", conf_ports_context(true), udp, why);
 	s->given = false;
+}
+
+/**
+ * conf_ports_auto() - What `auto` means, where no option was given
+ * @tcp:	TCP's ports
+ * @udp:	UDP's
+ */
+void conf_ports_auto(struct portspec *tcp, struct portspec *udp)
+{
+	conf_ports_auto_one(tcp, false);
+	conf_ports_auto_one(udp, true);
 }

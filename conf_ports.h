@@ -18,11 +18,11 @@
 #define CONF_PORT_OPTIONS	1024
 
 /**
- * enum conf_ports_where - where a port option listens, @max of its row
- * @CONF_PORTS_HOST:	on the host
- * @CONF_PORTS_NS:	in the namespace, on its loopback
+ * enum conf_ports_kind - what ports an option is about, bits, @max of its row
+ * @CONF_PORTS_NS:	of the namespace, on its loopback; else of the host
+ * @CONF_PORTS_UDP:	of UDP; else of TCP
  */
-enum conf_ports_where { CONF_PORTS_HOST, CONF_PORTS_NS };
+enum conf_ports_kind { CONF_PORTS_NS = 1, CONF_PORTS_UDP = 2 };
 
 /**
  * struct conf_ports_wish - port options, in the order given
@@ -51,6 +51,6 @@ void conf_ports_note(struct conf_ports_wish *w, const struct option_def *o,
 void conf_ports_read(const struct conf_ports_wish *w,
 		     const struct conf_ports_how *how);
 void conf_ports_beside(struct portspec *udp, const struct portspec *tcp);
-void conf_ports_auto(struct portspec *s);
+void conf_ports_auto(struct portspec *tcp, struct portspec *udp);
 
 #endif /* CONF_PORTS_H */

@@ -19,7 +19,8 @@
  * UDP ports of the same numbers as TCP ports are forwarded, too, where their
  * rule has `auto`: some programs bind them for a moment only, after they have
  * spoken by TCP. Sockets of UDP clients on ephemeral ports are left alone by
- * the rules themselves (lib/portspec.h), those that are connected by ports.h.
+ * the rules themselves (lib/portspec.h), those that are connected by ports.h; and
+ * DHCP's ports here: they are about a link, and in use on either side's own.
  *
  * State: what was seen last, and the ports that could not be bound, so that it
  * is said once.
@@ -193,6 +194,8 @@ static unsigned fwd_auto_seen(const struct ports_map *m,
 	bool lo = fwd_auto_reaches(p, true), out = fwd_auto_reaches(p, false);
 	unsigned f = 0;
 
+	if (r->beside)
+		return 0;
 	if ((lo && ports_has(m, PORTS_LO4, to)) ||
 	    (out && ports_has(m, PORTS_OUT4, to)))
 		f |= FWD_V4;
@@ -224,12 +227,21 @@ static unsigned fwd_auto_beside_tcp(const struct fwd_port *p)
 	return f;
 }
 
+/* RFC 2131 4.1, RFC 8415 7.2 */
+static bool fwd_auto_is_dhcp(const struct fwd_port *p)
+{
+	return p->proto == IPPROTO_UDP && (p->port == 67 || p->port == 68 ||
+					   p->port == 546 || p->port == 547);
+}
+
 /* The families that a port of a rule is to be listened on now, 0: it is not */
 static unsigned fwd_auto_wanted(const struct fwd_auto_view *v,
 				const struct fwd_port *p)
 {
 	struct fwd_port all = *p;
 
+	if (fwd_auto_is_dhcp(p))
+		return 0;
 	all.families = FWD_V4 | FWD_V6;
 	return fwd_families(&all) &
 	       (fwd_auto_seen(&v->seen, p) | fwd_auto_beside_tcp(p));

@@ -302,7 +302,7 @@ static bool portspec_same_kind(const struct port_rule *a,
 			       const struct port_rule *b)
 {
 	return a->weak == b->weak && a->automatic == b->automatic &&
-	       portspec_same_listener(a, b) && portspec_same_target(a, b);
+	       a->beside == b->beside && portspec_same_listener(a, b) && portspec_same_target(a, b);
 }
 
 /* Adds a rule that overlaps no other; by number before `all` */
@@ -456,27 +456,42 @@ static int portspec_take_range(struct portspec_reader *r)
 	return portspec_add(r, &r->rule);
 }
 
-/* All ports that are not ephemeral, on the address of the entry at hand */
+/* Part of a rule that is not there where @first is past @last */
+static int portspec_add_part(struct portspec_reader *r,
+			     const struct port_rule *rule, unsigned first,
+			     unsigned last)
+{
+	struct port_rule part = portspec_part(rule, first, last);
+
+	return first > last ? 0 : portspec_add(r, &part);
+}
+
+/*
+ * All ports that are not ephemeral, on the address of the entry at hand. A TCP
+ * socket that listens is a service, whatever its port, so `auto` alone is about
+ * all; a UDP socket on an ephemeral port is a client's.
+ */
 static int portspec_add_all(struct portspec_reader *r)
 {
 	const struct portspec_context *c = r->ctx;
-	struct port_rule all = r->rule, part;
-	int rc = 0;
+	unsigned below = c->ephemeral_first ? c->ephemeral_first - 1U : 0;
+	bool all_auto = r->automatic && !r->alls;
+	struct port_rule all = r->rule;
+	int rc;
 
 	all.first = all.to = 1;
 	all.last = PORT_LAST;
 	all.weak = true;
 	all.automatic = r->automatic;
-	if (c->ephemeral_first > c->ephemeral_last)
+	if (c->ephemeral_first > c->ephemeral_last || (all_auto && !c->udp))
 		return portspec_add(r, &all);
-	if (c->ephemeral_first > 1) {
-		part = portspec_part(&all, 1, c->ephemeral_first - 1U);
-		rc = portspec_add(r, &part);
-	}
-	if (!rc && c->ephemeral_last < PORT_LAST) {
-		part = portspec_part(&all, c->ephemeral_last + 1U, PORT_LAST);
-		rc = portspec_add(r, &part);
-	}
+	rc = portspec_add_part(r, &all, 1, below);
+	if (!rc)
+		rc = portspec_add_part(r, &all, c->ephemeral_last + 1U,
+				       PORT_LAST);
+	all.beside = true;
+	if (!rc && all_auto)
+		rc = portspec_add_part(r, &all, below + 1, c->ephemeral_last);
 	return rc;
 }
 

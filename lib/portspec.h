@@ -46,7 +46,8 @@
  * @weak:	from `all` or from exclusions alone: ports that cannot be bound
  *		are passed over, unless that is all of them
  * @automatic:	from `auto`: follow what listens on the other side
- * @beside:	UDP, for being TCP's port: passed over if it cannot be bound
+ * @beside:	UDP, for being TCP's port: passed over if it cannot be bound;
+ *		with @automatic, what listens on it itself is not followed
  */
 struct port_rule {
 	struct addr listen;
@@ -80,11 +81,13 @@ struct portspec {
  * @ephemeral_first:	first port of net.ipv4.ip_local_port_range
  * @ephemeral_last:	last one
  * @allow_auto:		`auto` is legal
+ * @udp:		the ports are UDP's
  */
 struct portspec_context {
 	uint16_t ephemeral_first;
 	uint16_t ephemeral_last;
 	bool allow_auto;
+	bool udp;
 };
 
 int portspec_parse(struct portspec *s, const char *text,

@@ -47,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct portspec s, before;
 	char text[FUZZ_INPUT + 1], why[40], *rest = text, *option;
-	struct portspec_context ctx = { 32768, 60999, false };
+	struct portspec_context ctx = { .ephemeral_first = 32768,
+					.ephemeral_last = 60999 };
 
 	if (!size || size > FUZZ_INPUT)
 		return 0;
@@ -56,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ctx.ephemeral_first = 1;
 	if (data[0] & 4)
 		ctx.ephemeral_last = 65535;
+	ctx.udp = data[0] & 8;
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
 	memset(&s, 0, sizeof(s));

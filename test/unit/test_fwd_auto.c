@@ -398,6 +398,24 @@ TEST(udp_comes_and_goes)
 	teardown();
 }
 
+/* A client inside would find its port in use */
+TEST(dhcp_is_left_alone)
+{
+	int a = udp(HOST, "0.0.0.0", 68), b = udp(GUEST, "::", 547);
+	int c = udp(HOST, "0.0.0.0", 69), d = tcp(HOST, "::", 67);
+
+	setup_all();
+	ON(68, "");
+	ON(547, "");
+	ON(69, "udp>4");
+	ON(67, "tcp>46");
+	close(a);
+	close(b);
+	close(c);
+	close(d);
+	teardown();
+}
+
 /* The listener comes back while flows of the port are still there */
 TEST(udp_port_of_flows)
 {
@@ -453,6 +471,22 @@ TEST(udp_beside_tcp)
 	start();
 	ON(PORT + 1, "tcp<46 udp<46");
 	close(in);
+	teardown();
+}
+
+/* A UDP client's port is not followed, but one beside TCP's is there */
+TEST(udp_only_beside_tcp)
+{
+	int u = udp(GUEST, "::", PORT), t = tcp(GUEST, "::", PORT + 1);
+
+	setup();
+	rule(&conf.tcp_ports, "::", 1, 32767);
+	rule(&conf.udp_ports, "::", 1, 32767)->beside = true;
+	start();
+	ON(PORT, "");
+	ON(PORT + 1, "tcp<46 udp<46");
+	close(u);
+	close(t);
 	teardown();
 }
 

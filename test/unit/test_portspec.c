@@ -3,7 +3,7 @@
  * Tests of lib/portspec.c
  *
  * Rules are compared in text form, so that a failure shows them:
- *	[ADDR%IF/]FIRST-LAST>TO[@TARGET][w][a], spaces between
+ *	[ADDR%IF/]FIRST-LAST>TO[@TARGET][w][a][b], spaces between
  */
 #include <errno.h>
 #include <string.h>
@@ -11,8 +11,13 @@
 #include "lib/portspec.h"
 #include "test/unit/unit.h"
 
-static const struct portspec_context passt = { 32768, 60999, false };
-static const struct portspec_context pasta = { 32768, 60999, true };
+static const struct portspec_context passt = {
+	.ephemeral_first = 32768, .ephemeral_last = 60999 };
+static const struct portspec_context pasta = {
+	.ephemeral_first = 32768, .ephemeral_last = 60999, .allow_auto = true };
+static const struct portspec_context pasta_udp = {
+	.ephemeral_first = 32768, .ephemeral_last = 60999, .allow_auto = true,
+	.udp = true };
 
 static struct portspec spec;
 
@@ -25,10 +30,11 @@ static void rule_text(const struct port_rule *r, char *out, size_t size)
 		addr_format(&r->listen, listen, sizeof(listen));
 	if (r->has_target)
 		addr_format(&r->target, target, sizeof(target));
-	snprintf(out, size, "%s%s%s%s%u-%u>%u%s%s%s%s", listen,
+	snprintf(out, size, "%s%s%s%s%u-%u>%u%s%s%s%s%s", listen,
 		 *r->ifname ? "%" : "", r->ifname, where ? "/" : "", r->first,
 		 r->last, r->to, r->has_target ? "@" : "", target,
-		 r->weak ? "w" : "", r->automatic ? "a" : "");
+		 r->weak ? "w" : "", r->automatic ? "a" : "",
+		 r->beside ? "b" : "");
 }
 
 static const char *rules(void)
@@ -154,9 +160,12 @@ TEST(all)
 
 TEST(ephemeral_range)
 {
-	static const struct portspec_context low = { 1, 60999, false };
-	static const struct portspec_context high = { 2000, 65535, false };
-	static const struct portspec_context every = { 1, 65535, false };
+	static const struct portspec_context low = {
+		.ephemeral_first = 1, .ephemeral_last = 60999 };
+	static const struct portspec_context high = {
+		.ephemeral_first = 2000, .ephemeral_last = 65535 };
+	static const struct portspec_context every = {
+		.ephemeral_first = 1, .ephemeral_last = 65535 };
 
 	GIVES_IN(low, "all", "61000-65535>61000w");
 	GIVES_IN(high, "all", "1-1999>1w");
@@ -165,25 +174,44 @@ TEST(ephemeral_range)
 
 TEST(automatic)
 {
-	GIVES_IN(pasta, "auto", "1-32767>1wa 61000-65535>61000wa");
-	GIVES_IN(pasta, "::1/auto",
-		 "::1/1-32767>1wa ::1/61000-65535>61000wa");
+	GIVES_IN(pasta, "auto", "1-65535>1wa");
+	GIVES_IN(pasta, "::1/auto", "::1/1-65535>1wa");
 	GIVES_IN(pasta, "8000-8010,auto", "8000-8010>8000a");
 	GIVES_IN(pasta, "auto,~2-65535", "1-1>1wa");
+	GIVES_IN(pasta, "auto,~50000", "1-49999>1wa 50001-65535>50001wa");
 	GIVES_IN(pasta, "auto,::1/all",
 		 "::1/1-32767>1wa ::1/61000-65535>61000wa");
+	GIVES_IN(pasta, "auto,all", "1-32767>1wa 61000-65535>61000wa");
+	GIVES_IN(pasta, "all", "1-32767>1w 61000-65535>61000w");
+	GIVES_IN(pasta, "~25-65535", "1-24>1w");
 	GIVES_IN(pasta, "8000", "8000-8000>8000");
 	CHECK(add("8000,auto", &pasta) < 0);
 	memset(&spec, 0, sizeof(spec));
 	CHECK(!add("auto", &pasta) && !add("8000:80", &pasta));
-	CHECK_EQ(spec.count, 4);
+	CHECK_EQ(spec.count, 3);
 	CHECK(!spec.rule[0].automatic && spec.rule[0].to == 80);
 	CHECK(spec.rule[1].automatic && spec.rule[1].last == 7999);
 	CHECK(!add("none", &pasta) && !spec.count);
-	CHECK(!add("auto", &pasta) && spec.count == 2);
+	CHECK(!add("auto", &pasta) && spec.count == 1);
 	memset(&spec, 0, sizeof(spec));
 	CHECK(add("auto", &passt) < 0);
 	CHECK(add("8000,auto", &passt) < 0);
+}
+
+/* Ephemeral ones only beside TCP's */
+TEST(automatic_udp)
+{
+	GIVES_IN(pasta_udp, "auto", "1-32767>1wa 61000-65535>61000wa "
+		 "32768-60999>32768wab");
+	GIVES_IN(pasta_udp, "::1/auto,~1-61000", "::1/61001-65535>61001wa");
+	GIVES_IN(pasta_udp, "auto,all", "1-32767>1wa 61000-65535>61000wa");
+	GIVES_IN(pasta_udp, "40000-40001,auto", "40000-40001>40000a");
+	GIVES_IN(pasta_udp, "all", "1-32767>1w 61000-65535>61000w");
+	memset(&spec, 0, sizeof(spec));
+	CHECK(!add("40000", &pasta_udp) && !add("auto", &pasta_udp));
+	expect("40000 auto", "40000-40000>40000 1-32767>1wa "
+	       "61000-65535>61000wa 32768-39999>32768wab "
+	       "40001-60999>40001wab", __LINE__);
 }
 
 TEST(none_and_the_last_wins)
