@@ -221,6 +221,8 @@ static void passt_guest_init(const struct conf *c)
 
 	memcpy(g.our_mac, c->mac, sizeof(g.our_mac));
 	guest_init(&g);
+	if (c->mode == MODE_PASTA)
+		pasta_guest();
 }
 
 static const struct link_ops *passt_link(const struct conf *c)

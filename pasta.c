@@ -5,6 +5,7 @@
  *	pasta_open()		the namespace is found; or it is made, and a
  *				command waits in it
  *	pasta_enter()		the helper joins it: interface, addresses, routes
+ *	pasta_guest()		the addresses that were copied are the guest's
  *	pasta_link()		the tap device is the link
  *	pasta_ports_start()	ports follow what listens on the other side
  *	pasta_watch()		the loop is told of what ends us
@@ -20,7 +21,9 @@
 #include <unistd.h>
 
 #include "fwd_auto.h"
+#include "guest.h"
 #include "host/netconf.h"
+#include "host/netcopy.h"
 #include "host/nssock.h"
 #include "host/ports.h"
 #include "lib/log.h"
@@ -140,6 +143,19 @@ void pasta_enter(const struct conf *c)
 	pasta_ports.count = (unsigned)n - PASTA_PORTS;
 	memcpy(pasta_ports.fd, &fds[PASTA_PORTS],
 	       pasta_ports.count * sizeof(fds[0]));
+}
+
+/**
+ * pasta_guest() - The guest has all addresses that it was given a copy of
+ *
+ * After guest_init().
+ */
+void pasta_guest(void)
+{
+	const struct netcopy *found = netcopy_found();
+
+	for (unsigned i = 0; i < found->addrs; i++)
+		guest_give_addr(&found->addr[i].addr);
 }
 
 /**

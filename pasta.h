@@ -16,6 +16,7 @@
 
 unsigned pasta_open(const struct conf *c, mode_t mask, int fds[]);
 void pasta_enter(const struct conf *c);
+void pasta_guest(void);
 const struct link_ops *pasta_link(void (*stop)(void));
 void pasta_ports_start(usec_t now);
 void pasta_watch(usec_t now);
