@@ -382,7 +382,7 @@ def test_auto_never_loops(net, pasta, proto):
     p = pasta("--config-net")
     make = "listen" if proto == "tcp" else "udp"
     for server, client in sides(net, p, "in"), sides(net, p, "out"):
-        s = getattr(server, make)("127.0.0.1", 7453)
+        s = getattr(server, make)("0.0.0.0", 7453)
         until(lambda: rp.listening(client, proto, 7453), time.monotonic())
         count = sockets(server, proto, 7453)
         assert count == 1
@@ -428,7 +428,7 @@ def test_auto_two_namespaces(net, pasta):
     """A server in one is reached from the other, by the host, without a
     circle when it goes."""
     a, b = pasta("--config-net"), pasta("--config-net")
-    ls = a.ns.listen("127.0.0.1", 7455)
+    ls = a.ns.listen("0.0.0.0", 7455)
     wait_for(lambda: rp.listening(b.ns, "tcp", 7455), 4)
     ls.close()
     wait_for(lambda: not rp.listening(net.host, "tcp", 7455), 4)
