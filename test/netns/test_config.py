@@ -257,8 +257,9 @@ def test_single_address_and_route(host, pasta):
     h = host(HOSTS["addresses"] + "ip route add 10.77.0.0/16 via 192.0.2.1\n")
     ns = pasta("--config-net", "--no-copy-routes", "--no-copy-addrs",
                on=h).ns
-    assert {(a, n) for a, n, _ in addresses(ns, "eth7")} == {
-        ("192.0.2.2", 24), ("2001:db8:1::2", 64)} or rp.FOREIGN
+    got = addresses(ns, "eth7")
+    assert got < addresses(h, "eth7")
+    assert sorted(":" in a[0] for a in got) == [False, True]
     r = {x[1]: x[4][0][0] for x in routes(ns, "eth7")}
     assert r["default"] and "10.77.0.0/16" not in r
 

@@ -9,6 +9,7 @@ import pytest
 from rig import pasta as rp
 from rig.flows import is_reset, pattern, read_all, reset, wait_for
 from rig.net import V4, V6
+from rig.pasta import learn
 
 NONE = ("-t", "none", "-u", "none", "-T", "none", "-U", "none")
 
@@ -244,6 +245,7 @@ def test_udp_from_the_remote(net, pasta, fam):
     p = pasta("--config-net", *NONE, "-u", "7440:7441")
     s = p.ns.udp(fam.guest, 7441)
     c = net.remote.udp(fam.remote)
+    learn(p.ns, fam)
     before = p.ns.traffic()
     peer = udp_exchange(c, s, (fam.host, 7440))
     assert peer[:2] == c.getsockname()[:2]
@@ -403,6 +405,19 @@ def sockets(ns, proto, port):
             n += sum(int(x.split()[1].split(":")[1], 16) == port and
                      x.split()[3] in ("07", "0A") for x in f.readlines()[1:])
     return n
+
+
+def test_auto_loopback_inside(net, pasta, fam):
+    """What only its loopback reaches is forwarded where that is where the
+    bypass leads; else nobody would answer."""
+    p = pasta("--config-net", *NONE, "-t", "auto", "--host-lo-to-ns-lo")
+    ls = p.ns.listen(fam.lo, 7457)
+    until(lambda: rp.listening(net.host, "tcp", 7457), time.monotonic())
+    c = net.host.connect(fam.lo, 7457)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    ls.close()
 
 
 def test_auto_both_sides_have_it(net, pasta, fam):

@@ -118,7 +118,9 @@ def test_dns_forward(net, pasta, spawn, v):
 
 
 def iperf3(ns, args):
-    return json.loads(ns.sh("iperf3 -J -t 1 " + args))["end"]
+    r = json.loads(ns.sh("iperf3 -J -t 1 %s || :" % args, 20))
+    assert "error" not in r, (args, r["error"])
+    return r["end"]
 
 
 def test_iperf3(net, guest, spawn, fam):

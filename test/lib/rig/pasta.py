@@ -16,6 +16,7 @@ import time
 import uuid
 
 from . import daemon as rd
+from .flows import wait_for
 from .net import Netns
 
 MARK = "RIG_MARK"
@@ -369,3 +370,15 @@ def listening(ns, proto, port):
 def proc_net(ns, name):
     pid = ns.pid if isinstance(ns, Inside) else ns.proc.pid
     return "/proc/%d/net/%s" % (pid, name)
+
+
+def learn(ns, fam):
+    """Have the namespace's kernel learn that the path's MTU is the host's:
+    its datagrams up to that of the device have DF set until then."""
+    (mtu,) = [i["mtu"] for i in ns.ip("link") if i["ifname"] != "lo"]
+    c = ns.udp(fam.any)
+    c.connect((fam.remote, 9))
+    c.send(b"x" * 2000)
+    if fam.v == 4 and mtu > 1500:
+        wait_for(lambda: "mtu 1500" in ns.sh("ip route get " + fam.remote))
+    c.close()
