@@ -118,21 +118,25 @@ def test_dns_forward(net, pasta, spawn, v):
 
 
 def iperf3(ns, args):
-    r = json.loads(ns.sh("iperf3 -J -t 1 %s || :" % args, 20))
+    for _ in range(20):
+        r = json.loads(ns.sh("iperf3 -J -t 1 %s || :" % args, 20))
+        if "busy" not in r.get("error", ""):
+            break
+        time.sleep(0.1)     # the end of the run before this one
     assert "error" not in r, (args, r["error"])
     return r["end"]
 
 
 def test_iperf3(net, guest, spawn, fam):
-    spawn(net.remote, "iperf3", "-s", tcp=5201)
+    spawn(net.remote, "iperf3", "-s", "-B", fam.remote, tcp=5201)
     for way in "", "-R", "-P 4", "-P 4 -R", "--bidir":
         end = iperf3(guest.ns, "-c %s %s" % (fam.remote, way))
         assert end["sum_received"]["bits_per_second"] > 100e6, way
     for way in "", "-R":
-        end = iperf3(guest.ns, "-c %s -u -b 50M -l 1400 %s" % (fam.remote,
+        end = iperf3(guest.ns, "-c %s -u -b 20M -l 1400 %s" % (fam.remote,
                                                                way))
         # a busy machine may lose some; a broken one loses most
-        assert end["sum"]["lost_percent"] < 5, way
+        assert end["sum"]["lost_percent"] < 20, way
 
 
 def test_iperf3_server_inside(net, pasta, spawn, fam):
@@ -142,8 +146,8 @@ def test_iperf3_server_inside(net, pasta, spawn, fam):
         for way in "", "-R":
             end = iperf3(ns, "-c %s %s" % (addr, way))
             assert end["sum_received"]["bits_per_second"] > 100e6, way
-        end = iperf3(ns, "-c %s -u -b 50M -l 1400" % addr)
-        assert end["sum"]["lost_percent"] < 5
+        end = iperf3(ns, "-c %s -u -b 20M -l 1400" % addr)
+        assert end["sum"]["lost_percent"] < 20
 
 
 def test_socat_half_close(net, guest, spawn, fam):
