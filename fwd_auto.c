@@ -2,9 +2,10 @@
 /*
  * fwd_auto: forwarding that follows what listens on the other side
  *
- * Twice a second both sides are asked what listens there (host/ports.h). What
- * each of our own listeners stands for is taken out of the answer, so nothing
- * is forwarded in a circle. Of the rest, with the side that a rule leads to:
+ * More than twice a second both sides are asked what listens there
+ * (host/ports.h). What each of our own listeners stands for is taken out of the
+ * answer, so nothing is forwarded in a circle. Of the rest, with the side that
+ * a rule leads to:
  *
  *	listened on there, in the rule, not yet here	open a listener
  *	no longer, or in another family			close it
@@ -35,7 +36,8 @@
 #include "fwd_listen.h"
 #include "lib/log.h"
 
-#define FWD_AUTO_INTERVAL	(500 * USEC_PER_MSEC)
+/** Within a second, on a machine that is busy as well */
+#define FWD_AUTO_INTERVAL	(400 * USEC_PER_MSEC)
 /** On a host with very many sockets: not more than a twentieth of the time */
 #define FWD_AUTO_SHARE		20
 #define FWD_AUTO_INTERVAL_MAX	(900 * USEC_PER_MSEC)
