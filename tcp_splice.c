@@ -50,7 +50,7 @@
 /** Events after which there may be more to read than a short read tells */
 #define SPLICE_LASTING	(EPOLLRDHUP | EPOLLPRI | EPOLLHUP | EPOLLERR)
 /** Copied at a time, bytes; a pipe takes what of it is left over */
-#define SPLICE_COPY	PIPES_BYTES
+#define SPLICE_COPY	(32 * 1024)
 /** Moved at a time by splice(2), bytes; the pipe may take less */
 #define SPLICE_MOST	(1024 * 1024)
 /** Less than that at a time is copied from then on */

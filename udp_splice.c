@@ -46,6 +46,7 @@
  * @timer:	its end; armed lazily: looks at @last when it fires
  * @last:	when a datagram last went either way
  * @listener:	what the client sent to; see udp_splice_listener()
+ * @family:	of the listener's socket, AF_INET or AF_INET6
  * @replied:	the server has spoken, too
  */
 struct udp_splice {
@@ -53,6 +54,7 @@ struct udp_splice {
 	struct timer timer;
 	usec_t last;
 	const struct fwd_listener *listener;
+	int family;
 	bool replied;
 };
 
@@ -214,22 +216,12 @@ static socklen_t udp_splice_client(const struct flow_side *client, int family,
 	return sizeof(sa->sin6);
 }
 
-static int udp_splice_family(int fd)
-{
-	int family = AF_UNSPEC;
-	socklen_t len = sizeof(family);
-
-	/* cannot fail on a socket of ours */
-	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
-	return family;
-}
-
 /* The first @count of the answers, to the client */
 static void udp_splice_answer(struct flow *f, const struct fwd_listener *l,
 			      unsigned count)
 {
 	const struct flow_side *client = &f->side[INI];
-	int family = udp_splice_family(l->watch.fd);
+	int family = udp_splice_of(f)->family;
 	union udp_splice_control control;
 	struct msghdr m = { 0 };
 	union sockaddr_any sa;
@@ -301,8 +293,7 @@ static int udp_splice_connect(const struct flow_side *server)
 	return -error;
 }
 
-static int udp_splice_start(struct flow *f, const struct fwd_listener *l,
-			    usec_t now)
+static int udp_splice_start(struct flow *f, usec_t now)
 {
 	struct udp_splice *u = udp_splice_of(f);
 	int fd = udp_splice_connect(&f->side[TGT]), rc;
@@ -312,7 +303,6 @@ static int udp_splice_start(struct flow *f, const struct fwd_listener *l,
 	*u = (struct udp_splice){
 		.watch = { .fn = udp_splice_on_event, .fd = fd },
 		.timer = { .fn = udp_splice_on_timer },
-		.listener = l,
 	};
 	rc = loop_add(&u->watch, EPOLLIN);
 	if (rc) {
@@ -325,8 +315,7 @@ static int udp_splice_start(struct flow *f, const struct fwd_listener *l,
 	return 0;
 }
 
-static struct flow *udp_splice_open(const struct fwd_listener *l,
-				    const struct flow_side *from,
+static struct flow *udp_splice_open(const struct flow_side *from,
 				    const struct flow_side *to, usec_t now)
 {
 	struct flow *f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
@@ -339,7 +328,7 @@ static struct flow *udp_splice_open(const struct fwd_listener *l,
 	}
 	f->side[INI] = *from;
 	f->side[TGT] = *to;
-	rc = udp_splice_start(f, l, now);
+	rc = udp_splice_start(f, now);
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		debug("%s: %s", flow_text(f, text, sizeof(text)),
 		      rc ? strerror(-rc) : "new");
@@ -356,15 +345,17 @@ static struct flow *udp_splice_open(const struct fwd_listener *l,
  * udp_splice_take() - Take a client's datagram if it bypasses the link
  * @l:		listener that it came to
  * @from:	the client's side
+ * @family:	of the listener's socket: AF_INET6, maybe for an IPv4 client, too
  * @data:	the datagram; to be kept until udp_splice_flush()
  * @now:	time
  * Return: true: taken, or dropped and counted; false: it goes by the link
  */
 bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
-		     const struct iovec *data, usec_t now)
+		     int family, const struct iovec *data, usec_t now)
 {
 	struct flow *f = flow_lookup(IPPROTO_UDP, from, NULL);
 	const struct port_rule *r = fwd_listen_rule(l);
+	struct udp_splice *u;
 	struct flow_side to;
 
 	if (f && f->type != FLOW_UDP_SPLICE)
@@ -372,12 +363,14 @@ bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
 	if (!f) {
 		if (!r || !fwd_splice(l->way, r, from, &to))
 			return false;
-		f = udp_splice_open(l, from, &to, now);
+		f = udp_splice_open(from, &to, now);
 		if (!f)
 			return true;
 	}
-	udp_splice_of(f)->listener = l;
-	udp_splice_of(f)->last = now;
+	u = udp_splice_of(f);
+	u->listener = l;
+	u->family = family;
+	u->last = now;
 	udp_splice_queue(f, data);
 	return true;
 }
