@@ -142,7 +142,7 @@ fuzz: $(FUZZ)
 # Each part says how many passed and failed; the last line sums them up
 check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-		test/run.sh setup unit tree frames frames-san netns vm fuzz
+		test/run.sh setup unit tree frames frames-vhost frames-san netns vm fuzz
 check-unit check-tree check-frames check-netns check-vm check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*

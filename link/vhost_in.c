@@ -160,6 +160,9 @@ unsigned vhost_in_receive(struct virtq *q, struct frame *frames, unsigned max)
 		}
 	}
 	q->last_avail = (uint16_t)(q->last_avail - (n - in.count));
+	/* Nothing to be used, so nobody will release it */
+	if (!got)
+		vhost_in_release(q);
 	return got;
 }
 

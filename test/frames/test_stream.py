@@ -7,13 +7,17 @@ import time
 
 import pytest
 
-from rig import pkt
+from rig import daemon as rig_daemon, pkt
 from rig.flows import Writer, outbound, pattern, wait_for
 from rig.guest import Guest
 from rig.net import V4
 
 ARPING = pkt.eth(pkt.BCAST, "52:54:00:12:34:56", pkt.ARP, pkt.arp(
     1, "52:54:00:12:34:56", V4.guest, "00:00:00:00:00:00", V4.gw))
+
+
+pytestmark = pytest.mark.skipif(
+    rig_daemon.VHOST, reason="about the stream link alone")
 
 
 def framed(f):

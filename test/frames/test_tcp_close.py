@@ -353,7 +353,7 @@ def test_guest_leaves_while_connecting(daemon, fam):
     c.syn()
     wait_for(lambda: d.fds() == base + 1)
     g.close()
-    wait_for(lambda: d.fds() == base - 1)
+    wait_for(lambda: d.fds() == base - d.client_fds)
 
 
 def test_next_guest_knows_nothing(daemon, net, fam):

@@ -13,9 +13,13 @@ import subprocess
 import tempfile
 import time
 
+from . import vhost
 from .guest import Guest
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
+# Which link the guests have where a test does not choose
+LINK = os.environ.get("RIG_LINK", "stream")
+VHOST = LINK != "stream"
 USER = os.environ.get("RIG_USER", "passt-test")
 SANITIZER = re.compile(r"(Address|UndefinedBehavior|Leak|Thread)Sanitizer"
                        r"|runtime error:|Assertion .* failed")
@@ -50,7 +54,8 @@ def run(net, *opts, timeout=10, user=True):
 class Daemon:
     """A running daemon. opts are its options besides -f and --socket."""
 
-    def __init__(self, net, *opts, socket_opt=True, pass_fds=(), debug=False):
+    def __init__(self, net, *opts, socket_opt=True, pass_fds=(), debug=False,
+                 vhost_user=None):
         self.net = net
         self.tmp = tempfile.TemporaryDirectory(prefix="rig-")
         self.dir = self.tmp.name
@@ -69,6 +74,11 @@ class Daemon:
             argv += ["-P", self.ready_file]
         if debug:
             argv += ["--debug"]
+        self.vhost = VHOST if vhost_user is None else vhost_user
+        # the socket; and what each of two queues is kicked, called by
+        self.client_fds = 7 if self.vhost else 1
+        if self.vhost:
+            argv += ["--vhost-user"]
         argv += os.environ.get("RIG_EXTRA", "").split()
         argv += [o.replace("@DIR@", self.dir) for o in opts]
         with open(self.errname, "wb") as err:
@@ -117,8 +127,15 @@ class Daemon:
                 assert time.monotonic() < end, "no socket:\n" + self.stderr
                 time.sleep(0.005)
 
-    def connect(self, **kw):
-        g = Guest(self.socket(), **kw)
+    def connect(self, features=None, port=None, **kw):
+        """A guest; over vhost-user with these features, and as port says."""
+        s = self.socket()
+        if self.vhost:
+            s = vhost.Port(s, (features or vhost.PLAIN | vhost.EVENT_IDX |
+                               vhost.INDIRECT) |
+                           (vhost.OFFLOADS if LINK == "vhost-offload" else 0),
+                           **(port or {}))
+        g = Guest(s, **kw)
         self.guests.append(g)
         return g
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A synthetic guest on the daemon's stream socket.
+"""A synthetic guest on the daemon's stream socket, or on a vhost.Port.
 
 Every frame from the daemon is checked (pkt.parse, the MAC addresses, the
 MTU); faults are collected and fail the test in the end, those of the frame
@@ -64,8 +64,11 @@ class Guest:
         self.faults = []
         self.closed = False     # the daemon closed the stream
         self.lossy_in = self.lossy_out = None
-        self.poller = select.poll()
-        self.poller.register(sock, select.POLLIN)
+        if hasattr(sock, "poll"):
+            self.poller = sock
+        else:
+            self.poller = select.poll()
+            self.poller.register(sock, select.POLLIN)
         self.ident = 0
 
     def close(self):
@@ -291,4 +294,5 @@ class Guest:
     def story(self):
         return "last frames received:\n" + "\n".join(
             "  %r" % f for f in self.log) + \
-            ("\nstream closed" if self.closed else "")
+            ("\nstream closed" if self.closed else "") + \
+            ("\n%r" % self.sock if hasattr(self.sock, "poll") else "")
