@@ -125,19 +125,21 @@ static const struct seccomp_rule seccomp_passt[] = {
 
 /*
  * The command is known by its pidfd, and no other process can be signalled or
- * waited for; its terminal comes back to our process group at the end. A path
+ * waited for; at the end its terminal comes back to our process group. A path
  * is looked at again when something changed about it.
  */
 static const struct seccomp_rule seccomp_pasta[] = {
-	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 4,
+	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 5,
 			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK,
-				     TIOCSPGRP } } } },
+				     TIOCGPGRP, TIOCSPGRP } } } },
 	{ __NR_waitid, { { .arg = 0, .mask = ~0u, .count = 1,
 			   .value = { P_PIDFD } } } },
 	CALL(pidfd_send_signal), CALL(newfstatat),
 	/* local connections past the link, and their pipes */
 	CALL(splice),
 #if !SECCOMP_SANITIZED
+	/* no signal: whether a process is there */
+	{ __NR_kill, { { .arg = 1, .mask = ~0u, .count = 1 } } },
 	CALL(pipe2),
 	{ __NR_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
 			  .value = { F_SETPIPE_SZ, F_GETPIPE_SZ } } } },

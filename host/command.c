@@ -524,11 +524,24 @@ bool command_signal(const struct signalfd_siginfo *info)
 	return true;
 }
 
+/*
+ * A shell that took the terminal gives it back to a process group that it
+ * cannot name, where that is outside its PID namespace. Whoever else has it
+ * meanwhile keeps it: a shell that put us into the background, say.
+ */
+static void command_take_terminal(void)
+{
+	pid_t group = -1;
+
+	if (command_tty >= 0 && !ioctl(command_tty, TIOCGPGRP, &group) &&
+	    (group <= 0 || (kill(-group, 0) && errno == ESRCH)))
+		ioctl(command_tty, TIOCSPGRP, &command_group);
+}
+
 /**
  * command_status() - How the command ended
  *
- * Gives the terminal back to our process group, where the command was a shell
- * that took it.
+ * Takes the terminal back, if need be.
  *
  * Return: its exit status; 128 and the signal's number where one killed it; 0
  * where there is no command
@@ -539,10 +552,9 @@ int command_status(void)
 
 	if (command_pidfd < 0)
 		return EXIT_SUCCESS;
-	if (command_tty >= 0)
-		ioctl(command_tty, TIOCSPGRP, &command_group);
 	if (waitid((idtype_t)P_PIDFD, (id_t)command_pidfd, &info, WEXITED))
 		return EXIT_FAILURE;
+	command_take_terminal();
 	return info.si_code == CLD_EXITED ? info.si_status :
 					    COMMAND_SIGNALLED + info.si_status;
 }

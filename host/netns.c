@@ -137,9 +137,9 @@ static void netns_path(char *path, size_t size, const char *netns)
 /* The process that a path in /proc belongs to, as a pidfd; else -1 */
 static int netns_pid_of(const char *path)
 {
-	int pid, end = 0;
+	int pid;
 
-	if (sscanf(path, "/proc/%d/ns/net%n", &pid, &end) != 1 || path[end])
+	if (sscanf(path, "/proc/%d/", &pid) != 1)
 		return -1;
 	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
@@ -241,7 +241,7 @@ static void netns_split(struct netns_place *p, const char *path)
 	snprintf(p->name, sizeof(p->name), "%s", slash ? slash + 1 : real);
 	if (slash)
 		slash[slash == real] = '\0';
-	p->dir = open(slash ? real : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	p->dir = open(slash ? real : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void netns_notify(struct netns_place *p)
@@ -278,9 +278,13 @@ void netns_note_path(const struct netns *ns, const char *netns)
 	p->ino = st.st_ino;
 	netns_path(path, sizeof(path), netns);
 	netns_split(p, path);
-	/* no events there */
-	if (p->dir < 0 || (!fstatfs(p->dir, &fs) &&
-			   fs.f_type == PROC_SUPER_MAGIC))
+	if (p->dir >= 0 && !fstatfs(p->dir, &fs) &&
+	    fs.f_type == PROC_SUPER_MAGIC) {
+		/* /proc/self: goes when we do, and no events tell of it */
+		close(p->dir);
+		p->dir = -1;
+	}
+	if (p->dir < 0)
 		return;
 	netns_notify(p);
 	p->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -290,8 +294,9 @@ static bool netns_is_there(const struct netns_place *p)
 {
 	struct stat st;
 
-	return !fstatat(p->dir, p->name, &st, 0) && st.st_dev == p->dev &&
-	       st.st_ino == p->ino;
+	if (fstatat(p->dir, p->name, &st, 0))
+		return errno != ENOENT && errno != ENOTDIR && errno != ESTALE;
+	return st.st_dev == p->dev && st.st_ino == p->ino;
 }
 
 static void netns_look(void)

@@ -2,10 +2,11 @@
 /*
  * nssock: sockets in the guest's network namespace
  *
- * State: the helper's pidfd, the socket pair with it, and a pool of sockets for each
- * protocol and family. When half of one is used up more are asked for, and come
- * in through the loop; only where none is left, or a port is privileged, is an
- * answer waited for: one round trip, never longer than NSSOCK_WAIT.
+ * State: the helper's pidfd, the socket pair with it, and a pool of sockets for
+ * each protocol and family. When half of one is used up more are asked for, and
+ * come in through the loop; only where none is left, or a port is privileged,
+ * is an answer waited for: one round trip, NSSOCK_WAIT at most, and no more at
+ * all until the helper has answered.
  *
  *	open: pool [s s s s . . . .] --> s      half empty: OPEN to the helper
  *	loop: helper's answer --> pool [s s s s s s s s]
@@ -28,7 +29,7 @@
 #include "lib/loop.h"
 
 /** Longest wait for an answer, seconds */
-#define NSSOCK_WAIT	2
+#define NSSOCK_WAIT	1
 
 #define NSSOCK_POOL	NSHELPER_FDS
 
@@ -62,6 +63,8 @@ static struct nssock_pool nssock_pools[] = {
 static struct watch nssock_sock = { .fd = -1 };
 static int nssock_helper = -1;
 static bool nssock_is_ready;
+/* An answer did not come in time: nobody waits until one does */
+static bool nssock_is_late;
 /* bind() requests, and the last answer to one */
 static uint32_t nssock_asked, nssock_answered;
 static int nssock_bind_rc;
@@ -107,6 +110,12 @@ static void nssock_fill(const struct nshelper_message *m, const int *fds,
 	}
 }
 
+static void nssock_close(const int *fds, unsigned n)
+{
+	while (n)
+		close(fds[--n]);
+}
+
 /* Takes in one message: 0, or a negative error code, -EAGAIN: there is none */
 static int nssock_take(int flags)
 {
@@ -121,9 +130,12 @@ static int nssock_take(int flags)
 			nssock_lost();
 		return n;
 	}
-	if (m.op == NSHELPER_OPEN) {
+	nssock_is_late = false;
+	if (m.op == NSHELPER_OPEN)
 		nssock_fill(&m, fds, (unsigned)n);
-	} else if (m.op == NSHELPER_BIND) {
+	else
+		nssock_close(fds, (unsigned)n);
+	if (m.op == NSHELPER_BIND) {
 		nssock_answered = m.seq;
 		nssock_bind_rc = m.rc;
 	} else if (m.op == NSHELPER_READY) {
@@ -144,10 +156,11 @@ static void nssock_on_answer(struct watch *w, uint32_t events, usec_t now)
 /* An answer that comes within NSSOCK_WAIT: 0, or a negative error code */
 static int nssock_wait(void)
 {
-	int rc = nssock_take(0);
+	int rc = nssock_take(nssock_is_late ? MSG_DONTWAIT : 0);
 
 	if (rc != -EAGAIN)
 		return rc;
+	nssock_is_late = true;
 	warn_limited("The helper in the namespace does not answer");
 	return -ETIMEDOUT;
 }
@@ -192,6 +205,11 @@ static int nssock_setup_answer(int sock, int fds[NSHELPER_FDS])
 
 	if (n < 0)
 		return n;
+	if (m.op != NSHELPER_SETUP || m.count > NSHELPER_FDS ||
+	    n != __builtin_popcount(m.open)) {
+		nssock_close(come, (unsigned)n);
+		return -EPROTO;
+	}
 	n = 0;
 	for (unsigned i = 0; i < m.count; i++)
 		fds[i] = m.open >> i & 1 ? come[n++] : -1;

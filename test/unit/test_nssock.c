@@ -210,6 +210,7 @@ static void helper_dies(void)
 static void helper_is_late(void)
 {
 	struct endpoint e = { .addr = ADDR_LOOPBACK4, .port = 81 };
+	usec_t before;
 	int a, b;
 
 	begin();
@@ -217,7 +218,12 @@ static void helper_is_late(void)
 	b = nssock_open(IPPROTO_TCP, AF_INET);
 	kill(helper(), SIGSTOP);
 	CHECK_EQ(nssock_bind(a, &e), -ETIMEDOUT);
+	/* it is waited for once */
+	before = clock_now();
+	CHECK_EQ(nssock_bind(a, &e), -ETIMEDOUT);
+	CHECK(clock_now() - before < USEC_PER_SEC / 2);
 	kill(helper(), SIGCONT);
+	loop_dispatch(loop_wait(1000), clock_now());
 	CHECK_EQ(nssock_bind(b, &e), -EADDRINUSE);
 	e.port = 82;
 	CHECK_EQ(nssock_bind(b, &e), 0);

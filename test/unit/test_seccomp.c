@@ -194,7 +194,7 @@ TEST(never)
 	for (unsigned t = 0; t < SECCOMP_TABLES; t++) {
 		CHECK_EQ(seccomp_build(t, &prog), 0);
 		for (size_t i = 0; i < sizeof(nr) / sizeof(nr[0]); i++)
-			CHECK(killed(nr[i], 0, 0, 0));
+			CHECK(killed(nr[i], 1, 1, 1));
 	}
 }
 
@@ -207,6 +207,8 @@ TEST(pasta)
 	CHECK(killed(__NR_waitid, P_ALL, 0, 0));
 	CHECK(killed(__NR_wait4, 5, 0, 0));
 	CHECK(allowed(__NR_pidfd_send_signal, 5, SIGTERM, 0));
+	CHECK(allowed(__NR_kill, 5, 0, 0));
+	CHECK(killed(__NR_kill, 5, SIGKILL, 0));
 	CHECK(killed(__NR_pidfd_open, 5, 0, 0));
 	CHECK(killed(__NR_tkill, 5, SIGTERM, 0));
 	CHECK(allowed(__NR_ioctl, 5, TIOCSPGRP, 0));
