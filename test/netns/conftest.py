@@ -19,6 +19,19 @@ from rig.net import Netns
 XFER = os.path.join(rd.ROOT, "build", "xfer")
 
 
+RUNNING = []
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With a failed test goes what the pastas it had have said."""
+    report = (yield).get_result()
+    if call.when == "call" and report.failed and "pasta" in item.fixturenames:
+        for p in RUNNING:
+            if p.tmp:
+                report.sections.append(("pasta's stderr", p.stderr[-3000:]))
+
+
 @pytest.fixture
 def run(net):
     """Run pasta to its end: run(*arguments), see rig.pasta.run()."""
@@ -67,9 +80,11 @@ def pasta(net, host, held):
 
     def start(*opts, on=net, **kw):
         made.append(rp.Pasta(on, *opts, **kw))
+        RUNNING.append(made[-1])
         return made[-1]
     yield start
     errors = []
+    RUNNING.clear()
     for p in reversed(made):
         try:
             p.stop()

@@ -119,10 +119,10 @@ def test_dns_forward(net, pasta, spawn, v):
 
 def iperf3(ns, args):
     for _ in range(20):
+        time.sleep(0.2)     # for the server, after the run before this one
         r = json.loads(ns.sh("iperf3 -J -t 1 %s || :" % args, 20))
         if "busy" not in r.get("error", ""):
             break
-        time.sleep(0.1)     # the end of the run before this one
     assert "error" not in r, (args, r["error"])
     return r["end"]
 
