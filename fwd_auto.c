@@ -32,15 +32,16 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <time.h>
 
 #include "fwd_listen.h"
 #include "lib/log.h"
 
 /** Within a second, on a machine that is busy as well */
 #define FWD_AUTO_INTERVAL	(400 * USEC_PER_MSEC)
-/** On a host with very many sockets: not more than a twentieth of the time */
+/** On a host with very many sockets: not more than a twentieth of a CPU */
 #define FWD_AUTO_SHARE		20
-#define FWD_AUTO_INTERVAL_MAX	(900 * USEC_PER_MSEC)
+#define FWD_AUTO_INTERVAL_MAX	(700 * USEC_PER_MSEC)
 
 static_assert(FWD_PORT_WORDS == PORTS_WORDS, "a bit per port, both");
 
@@ -390,13 +391,21 @@ static void fwd_auto_each(void (*fn)(enum fwd_auto_proto proto,
 	}
 }
 
+static usec_t fwd_auto_cpu(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
+}
+
 static void fwd_auto_run(struct timer *t, usec_t now)
 {
-	usec_t began = clock_now(), pause;
+	usec_t began = fwd_auto_cpu(), pause;
 
 	fwd_auto_each(fwd_auto_scan);
 	fwd_auto_each(fwd_auto_apply);
-	pause = (clock_now() - began) * FWD_AUTO_SHARE;
+	pause = (fwd_auto_cpu() - began) * FWD_AUTO_SHARE;
 	if (pause < FWD_AUTO_INTERVAL)
 		pause = FWD_AUTO_INTERVAL;
 	if (pause > FWD_AUTO_INTERVAL_MAX)
