@@ -79,7 +79,7 @@ endif
 PASTA := $(PASST:%passt=%pasta)
 
 .PHONY: all check check-unit check-tree check-frames check-netns check-vm \
-	check-fuzz demo bench lint install deb clean objects unit fuzz FORCE
+	check-clients check-fuzz demo bench lint install deb clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -142,8 +142,10 @@ fuzz: $(FUZZ)
 # Each part says how many passed and failed; the last line sums them up
 check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-		test/run.sh setup unit tree frames frames-vhost frames-san netns vm fuzz
-check-unit check-tree check-frames check-netns check-vm check-fuzz: check-%:
+		test/run.sh setup unit tree frames frames-vhost frames-san netns vm \
+		clients fuzz
+check-unit check-tree check-frames check-netns check-vm check-clients \
+check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*
 

@@ -151,6 +151,13 @@ part_vm()
 	PASST=$PWD/passt run_pytest vm test/vm
 }
 
+# Programs that start us, in a tree of a newer release
+part_clients()
+{
+	build all || { count clients 0 1; return; }
+	PASST=$PWD/passt run_pytest clients test/clients
+}
+
 # One target for a while on its seeds; a crash leaves its input in build/fuzz
 fuzz_one() # NAME
 {
