@@ -243,14 +243,16 @@ const char *conf_host_cannot_bind(const struct conf_family *fam,
 static void conf_host_describe_one(const struct conf_family *f,
 				   const char *name)
 {
-	char addr[ADDR_STRLEN] = "none", gateway[ADDR_STRLEN] = "none";
+	char addr[ADDR_STRLEN + 5] = "none", gateway[ADDR_STRLEN] = "none";
+	char text[ADDR_STRLEN];
 
 	if (!addr_is_unspecified(&f->addr))
-		addr_format(&f->addr, addr, sizeof(addr));
+		snprintf(addr, sizeof(addr), "%s/%u",
+			 addr_format(&f->addr, text, sizeof(text)), f->prefix);
 	if (!f->no_gateway)
 		addr_format(&f->gateway, gateway, sizeof(gateway));
-	info("%s: address %s/%u, gateway %s, interface %s, %u name servers",
-	     name, addr, f->prefix, gateway, *f->ifname ? f->ifname : "none",
+	info("%s: address %s, gateway %s, interface %s, %u name servers",
+	     name, addr, gateway, *f->ifname ? f->ifname : "none",
 	     f->dns_count);
 	if (f->dns_left_out)
 		warn("%s: %u name servers of %s mean nothing to the guest and "

@@ -33,8 +33,8 @@ enum conf_ns_form { CONF_NS_COMMAND, CONF_NS_PID, CONF_NS_PATH };
  * @command:	arguments, NULL after the last; NULL: the user's shell
  * @pid:	process whose namespaces are joined
  * @netns:	network namespace, a path; or ""
- * @userns:	user namespace to join, a path; with @command the new network
- *		namespace is made there; or "": with @pid, that of the process
+ * @userns:	user namespace to join, a path; or "": with @pid, that of the
+ *		process; never with @command
  * @netns_only:	no user namespace is joined, or made
  * @no_netns_quit:	stay when the namespace goes
  * @no_pidns:	@command stays in our PID namespace

@@ -16,6 +16,7 @@
 #include "pasta.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,19 @@ static int pasta_tap = -1;
 static struct ports_source pasta_ports;
 static void (*pasta_stop)(void);
 
+/* Its user namespace, or another one */
+static void pasta_open_pid(const struct conf_ns *n)
+{
+	char path[64];
+
+	if (!*n->userns) {
+		netns_open_pid(&pasta_ns, n->pid, n->netns_only);
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%i/ns/net", n->pid);
+	netns_open_path(&pasta_ns, path, n->userns);
+}
+
 /**
  * pasta_open() - Find the namespace; or make it, and in it a command that waits
  * @c:		configuration
@@ -69,7 +83,7 @@ unsigned pasta_open(const struct conf *c, mode_t mask, int fds[])
 			.uid = c->uid, .gid = c->gid }, &pasta_ns);
 		break;
 	case CONF_NS_PID:
-		netns_open_pid(&pasta_ns, n->pid, n->netns_only);
+		pasta_open_pid(n);
 		break;
 	case CONF_NS_PATH:
 		netns_open_path(&pasta_ns, n->netns, n->userns);

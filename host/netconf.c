@@ -42,7 +42,7 @@
 /**
  * netconf_collect() - Remember the host's addresses and routes
  * @n:		what will be asked for
- * @why:	where to say what failed, in a sentence that wants an error
+ * @why:	where to say what failed, a few words
  * Return: 0, or a negative error code with @why filled in
  */
 int netconf_collect(const struct netconf *n, char why[NETCONF_WHY])
@@ -58,8 +58,7 @@ int netconf_collect(const struct netconf *n, char why[NETCONF_WHY])
 	}
 	rc = netcopy_collect(&w);
 	if (rc)
-		snprintf(why, NETCONF_WHY,
-			 "Cannot learn the host's addresses and routes");
+		snprintf(why, NETCONF_WHY, "its addresses and routes");
 	return rc;
 }
 
@@ -420,16 +419,16 @@ static void netconf_describe(const struct rtnl_job *j, char *to, size_t size)
 	char text[ADDR_STRLEN];
 
 	if (j->write == netconf_write_addr)
-		snprintf(to, size, "Cannot give %s the address %s/%u", ifname,
+		snprintf(to, size, "%s: address %s/%u", ifname,
 			 addr_format(&a->addr, text, sizeof(text)), a->prefix);
 	else if (j->write == netconf_write_link)
-		snprintf(to, size, "Cannot %s", j->what);
+		snprintf(to, size, "%s", j->what);
 	else if (r->dst_len)
-		snprintf(to, size, "Cannot give %s the route to %s/%u", ifname,
+		snprintf(to, size, "%s: route to %s/%u", ifname,
 			 addr_format(&r->dst, text, sizeof(text)), r->dst_len);
 	else
-		snprintf(to, size, "Cannot give %s the %s default route",
-			 ifname, r->v4 ? "IPv4" : "IPv6");
+		snprintf(to, size, "%s: %s default route", ifname,
+			 r->v4 ? "IPv4" : "IPv6");
 }
 
 /* The first request that failed, or 0 */
@@ -458,12 +457,12 @@ static int netconf_apply_addrs(int fd, char why[NETCONF_WHY])
 		theirs = { ifindex, false, 0, IN6_ADDR_GEN_MODE_EUI64 };
 
 	netconf_task.jobs = 0;
-	netconf_add_link_job(&lo, "bring up lo");
+	netconf_add_link_job(&lo, "lo: up");
 	if (ifindex) {
 		netconf_add_link_job(&ours, NULL);
 		if (n->mtu)
-			netconf_add_link_job(&mtu, "set the interface's MTU");
-		netconf_add_link_job(&up, "bring up the interface");
+			netconf_add_link_job(&mtu, "its MTU");
+		netconf_add_link_job(&up, "its interface: up");
 	}
 	for (unsigned i = 0; i < netconf_task.addrs; i++)
 		netconf_add_job(&(struct rtnl_job){
@@ -473,7 +472,7 @@ static int netconf_apply_addrs(int fd, char why[NETCONF_WHY])
 	/* For when it is taken down and up again */
 	if (ifindex && netconf_served(NETCOPY_V6))
 		netconf_add_link_job(&theirs, NULL);
-	snprintf(why, NETCONF_WHY, "Cannot talk to rtnetlink");
+	snprintf(why, NETCONF_WHY, "rtnetlink");
 	return rtnl_run(fd, netconf_task.job, netconf_task.jobs) ?: netconf_outcome(why);
 }
 
@@ -543,7 +542,7 @@ static void netconf_pass_over(void)
 		    j->item == &netconf_task.own_route[NETCOPY_V6])
 			continue;
 		netconf_describe(j, text, sizeof(text));
-		warn("%s: %s", text, strerror(-j->rc));
+		warn("%s: not copied: %s", text, strerror(-j->rc));
 		j->rc = 0;
 	}
 }
@@ -597,7 +596,7 @@ static int netconf_prepare(int fd, const struct netconf *n,
 	netconf_task.addrs = 0;
 	if (!*n->ifname)
 		return 0;
-	snprintf(why, NETCONF_WHY, "Cannot configure %s", n->ifname);
+	snprintf(why, NETCONF_WHY, "%s", n->ifname);
 	memcpy(ifr.ifr_name, n->ifname, IFNAMSIZ);
 	netconf_task.ifindex = if_nametoindex(n->ifname);
 	if (!netconf_task.ifindex || ioctl(fd, SIOCGIFHWADDR, &ifr))
@@ -610,7 +609,7 @@ static int netconf_prepare(int fd, const struct netconf *n,
 /**
  * netconf_apply() - Configure the namespace that we are in
  * @n:		what is asked for, as it was for netconf_collect()
- * @why:	where to say what failed, in a sentence that wants an error
+ * @why:	where to say what failed, a few words
  *
  * A route of the host's that cannot be had inside is passed over, with a
  * warning.
@@ -622,7 +621,7 @@ int netconf_apply(const struct netconf *n, char why[NETCONF_WHY])
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	int rc;
 
-	snprintf(why, NETCONF_WHY, "Cannot open an rtnetlink socket");
+	snprintf(why, NETCONF_WHY, "rtnetlink");
 	if (fd < 0)
 		return -errno;
 	rc = netconf_prepare(fd, n, why);

@@ -649,8 +649,6 @@ TEST(ns_command)
 	CHECK_EQ(PARSE_NS("123", "x")->ns.form, CONF_NS_COMMAND);
 	CHECK_EQ(PARSE_NS("1a")->ns.form, CONF_NS_COMMAND);
 	CHECK_EQ(PARSE_NS("--", "-1")->ns.form, CONF_NS_COMMAND);
-	c = PARSE_NS("--userns", "/proc/self/ns/user", "true");
-	CHECK(!strcmp(c->ns.userns, "/proc/self/ns/user"));
 }
 
 TEST(ns_join)
@@ -665,6 +663,9 @@ TEST(ns_join)
 	CHECK(!c->foreground && !c->ns.netns_only && !c->ns.command);
 	CHECK(PARSE_NS("-f", pid)->foreground);
 	CHECK(PARSE_NS("--netns-only", pid)->ns.netns_only);
+	c = PARSE_NS("--userns", "/proc/self/ns/user", pid);
+	CHECK(!strcmp(c->ns.userns, "/proc/self/ns/user"));
+	CHECK_EQ(c->ns.form, CONF_NS_PID);
 
 	c = PARSE_NS("--netns", "/proc/self/ns/net");
 	CHECK_EQ(c->ns.form, CONF_NS_PATH);
@@ -742,6 +743,8 @@ TEST(ns_conflicts)
 		  { "--netns /proc/self/ns/net", "(1)" } },
 		{ { "--netns-only", "--userns", "/proc/self/ns/user" },
 		  { "--netns-only", "--userns" } },
+		{ { "--userns", "/proc/self/ns/user", "ls" },
+		  { "--userns /proc/self/ns/user", "--netns" } },
 		{ { "-4", "-T", "::1/80" }, { "--tcp-ns ::1/80", "IPv6" } },
 		{ { "--socket", "/s" }, { "--socket", "pasta" } },
 		{ { "--socket-path=/s" }, { "--socket", "pasta" } },

@@ -410,18 +410,18 @@ TEST(failures)
 	n.family[NETCOPY_V4].addr = addr("192.0.2.2");
 	n.family[NETCOPY_V4].prefix = 33;
 	CHECK_EQ(apply_inside(), -EINVAL);
-	CHECK(!strcmp(why, "Cannot give eth0 the address 192.0.2.2/33"));
+	CHECK(!strcmp(why, "eth0: address 192.0.2.2/33"));
 	n.family[NETCOPY_V4].prefix = 24;
 	n.family[NETCOPY_V4].gateway = addr("192.0.2.255");
 	CHECK_EQ(apply_inside(), -EINVAL);
-	CHECK(!strcmp(why, "Cannot give eth0 the IPv4 default route"));
+	CHECK(!strcmp(why, "eth0: IPv4 default route"));
 	n.mtu = 100000;
 	CHECK_EQ(apply_inside(), -EINVAL);
-	CHECK(!strcmp(why, "Cannot set the interface's MTU"));
+	CHECK(!strcmp(why, "its MTU"));
 	n.mtu = 0;
 	strcpy(n.ifname, "eth9");
 	CHECK_EQ(apply_inside(), -ENODEV);
-	CHECK(!strcmp(why, "Cannot configure eth9"));
+	CHECK(!strcmp(why, "eth9"));
 }
 
 /* A route that is not possible inside is passed over */
