@@ -20,7 +20,8 @@
  *	anything else                           the same address
  *
  *	past the link, from                     the other socket speaks to
- *	the namespace                           the rule's target, or loopback
+ *	the namespace                           the rule's target; or loopback,
+ *	                                        the same address as here
  *	the host's loopback                     the rule's target; loopback with
  *	                                        --host-lo-to-ns-lo or without a
  *	                                        link; or the guest's address
@@ -419,8 +420,19 @@ bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
 	       fwd_guest_remote(r, &guest->local, &guest->remote);
 }
 
+/*
+ * The same of the loopback addresses as here, where it is one: a resolver may
+ * be at 127.0.0.53, and nothing at 127.0.0.1
+ */
+static struct addr fwd_same_loopback(const struct flow_side *from)
+{
+	return addr_is_loopback(&from->local) ? from->local :
+						fwd_loopback(&from->remote);
+}
+
 static bool fwd_splice_remote(enum fwd_way way, const struct port_rule *r,
-			      const struct addr *client, struct addr *remote)
+			      const struct flow_side *from,
+			      struct addr *remote)
 {
 	if (r->has_target) {
 		*remote = r->target;
@@ -428,8 +440,8 @@ static bool fwd_splice_remote(enum fwd_way way, const struct port_rule *r,
 	}
 	if (way == FWD_IN && !fwd_conf->host_lo_to_ns_lo &&
 	    !fwd_conf->ns.no_tap)
-		return guest_addr(addr_family(client), false, remote);
-	*remote = fwd_loopback(client);
+		return guest_addr(addr_family(&from->remote), false, remote);
+	*remote = fwd_same_loopback(from);
 	return true;
 }
 
@@ -452,7 +464,7 @@ bool fwd_splice(enum fwd_way way, const struct port_rule *r,
 	    (fwd_conf->no_splice || !nssock_available() ||
 	     !addr_is_loopback(&from->remote)))
 		return false;
-	if (!fwd_splice_remote(way, r, &from->remote, &to->remote))
+	if (!fwd_splice_remote(way, r, from, &to->remote))
 		return false;
 	to->local = addr_is_v4(&to->remote) ? ADDR_ANY4 : ADDR_ANY6;
 	return true;

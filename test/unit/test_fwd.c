@@ -368,7 +368,7 @@ TEST(past_the_link_to_the_namespace)
 	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "");
 	conf.no_splice = false;
 	conf.host_lo_to_ns_lo = true;
-	CHECK_SPLICE(FWD_IN, 0, "127.9.9.9", "127.0.0.1:3005");
+	CHECK_SPLICE(FWD_IN, 0, "127.9.9.9", "127.9.9.9:3005");
 	CHECK_SPLICE(FWD_IN, 0, "::1", "[::1]:3005");
 	CHECK_SPLICE(FWD_IN, 1, "127.0.0.1", "192.0.2.9:22");
 	fakens_on = false;
@@ -403,6 +403,7 @@ TEST(past_the_link_to_the_host)
 	conf.no_splice = true;
 	CHECK_SPLICE(FWD_OUT, 0, "127.0.0.1", "127.0.0.1:3005");
 	CHECK_SPLICE(FWD_OUT, 0, "::1", "[::1]:3005");
+	CHECK_SPLICE(FWD_OUT, 0, "127.0.0.53", "127.0.0.53:3005");
 	CHECK_SPLICE(FWD_OUT, 0, "192.0.2.2", "127.0.0.1:3005");
 	CHECK_SPLICE(FWD_OUT, 1, "::1", "192.0.2.9:22");
 }

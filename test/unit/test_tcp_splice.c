@@ -289,7 +289,7 @@ static void talk(const char *where, const char *server_at)
 TEST(both_families)
 {
 	talk("127.0.0.1", "127.0.0.1");
-	talk("127.0.0.9", "127.0.0.1");
+	talk("127.0.0.9", "127.0.0.9");
 	talk("::1", "::1");
 }
 

@@ -203,7 +203,7 @@ static void talk(const char *to, const char *at_server)
 TEST(both_families)
 {
 	talk("127.0.0.1", "127.0.0.1");
-	talk("127.0.0.5", "127.0.0.1");
+	talk("127.0.0.5", "127.0.0.5");
 	talk("::1", "::1");
 }
 
@@ -217,7 +217,7 @@ TEST(one_family_only)
 	fwd_init(&conf);
 	CHECK_EQ(udp_init(&conf, now), 0);
 	fds = fd_count();
-	serve("127.0.0.1");
+	serve("127.0.0.7");
 	client = dial("127.0.0.7");
 	exchange("on an IPv4 socket");
 	teardown();
@@ -257,7 +257,7 @@ TEST(bursts)
 	setup();
 	serve("127.0.0.1");
 	fd[0] = dial("127.0.0.1");
-	fd[1] = dial("127.0.0.2");
+	fd[1] = dial("127.0.0.1");
 	for (unsigned i = 0; i < 150; i++) {
 		data[0] = (uint8_t)(i & 1);
 		data[1] = (uint8_t)(i / 2);
