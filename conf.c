@@ -246,7 +246,7 @@ static void conf_set_ports(const struct option_def *o, const char *value)
 
 static void conf_set_netns(const struct option_def *o, const char *value)
 {
-	conf_ns_set_path(o, value);
+	conf_ns_set_name(o, value);
 	wish.netns = (struct option_choice){ o, value };
 }
 

@@ -23,14 +23,9 @@
 /** Name of the interface where the host has none to take it from */
 #define CONF_NS_IFNAME	"tap0"
 
-/**
- * conf_ns_set_path() - Handler: a namespace's path, or its name
- * @o:		option; @o->to has room for @o->max bytes
- * @value:	path of a file; without a slash, a name below /run/netns
- */
-void conf_ns_set_path(const struct option_def *o, const char *value)
+static void conf_ns_set_file(const struct option_def *o, const char *dir,
+			     const char *value)
 {
-	const char *dir = strchr(value, '/') ? "" : CONF_NS_DIR;
 	int n;
 
 	if (!*value)
@@ -40,6 +35,26 @@ void conf_ns_set_path(const struct option_def *o, const char *value)
 		option_bad(o, value, "too long");
 	if (access(o->to, F_OK))
 		option_bad(o, value, strerror(errno));
+}
+
+/**
+ * conf_ns_set_path() - Handler: a namespace's path
+ * @o:		option; @o->to has room for @o->max bytes
+ * @value:	path of a file
+ */
+void conf_ns_set_path(const struct option_def *o, const char *value)
+{
+	conf_ns_set_file(o, "", value);
+}
+
+/**
+ * conf_ns_set_name() - Handler: a network namespace's path, or its name
+ * @o:		option; @o->to has room for @o->max bytes
+ * @value:	path of a file; without a slash, a name below /run/netns
+ */
+void conf_ns_set_name(const struct option_def *o, const char *value)
+{
+	conf_ns_set_file(o, strchr(value, '/') ? "" : CONF_NS_DIR, value);
 }
 
 static void conf_ns_process(struct conf_ns *ns, const char *text)

@@ -64,6 +64,7 @@ struct conf_ns {
 	bool has_mac;
 };
 
+void conf_ns_set_name(const struct option_def *o, const char *value);
 void conf_ns_set_path(const struct option_def *o, const char *value);
 void conf_ns_target(struct conf_ns *ns, const char *netns, char **rest);
 void conf_ns_settle(struct conf_ns *ns, const struct conf_family *fam);

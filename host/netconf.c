@@ -207,6 +207,8 @@ static void netconf_link_local(const uint8_t *mac)
 static void netconf_choose_addrs(const uint8_t *mac)
 {
 	netconf_task.addrs = 0;
+	if (netconf_task.host->more_addrs)
+		warn("Of the host's addresses, %u are copied", NETCOPY_ADDRS);
 	for (unsigned i = 0; i < NETCOPY_FAMILIES; i++) {
 		if (!netconf_served(i))
 			continue;

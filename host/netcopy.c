@@ -46,6 +46,7 @@ void netcopy_forget(void)
 {
 	netcopy_host.addrs = netcopy_host.routes = netcopy_host.hops = 0;
 	netcopy_host.metrics_len = 0;
+	netcopy_host.more_addrs = false;
 	memset(netcopy_host.too_many, 0, sizeof(netcopy_host.too_many));
 }
 
@@ -73,8 +74,10 @@ static void netcopy_on_addr(const struct netcopy_want *w, struct cur *c)
 	if (!m.ifa_index ||
 	    m.ifa_index != w->addrs[netcopy_index(m.ifa_family)] ||
 	    a.flags & IFA_F_DADFAILED || !addr_is_unicast(&a.addr) ||
-	    addr_is_link_local6(&a.addr) || addr_is_loopback(&a.addr) ||
-	    netcopy_host.addrs == NETCOPY_ADDRS)
+	    addr_is_link_local6(&a.addr) || addr_is_loopback(&a.addr))
+		return;
+	netcopy_host.more_addrs |= netcopy_host.addrs == NETCOPY_ADDRS;
+	if (netcopy_host.more_addrs)
 		return;
 	a.flags &= IFA_F_DEPRECATED | IFA_F_NOPREFIXROUTE;
 	netcopy_host.addr[netcopy_host.addrs++] = a;

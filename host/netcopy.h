@@ -14,7 +14,7 @@
 
 #include "lib/addr.h"
 
-/** Most of what is copied; a family with more gets a default route alone */
+/** Most of what is copied; with more routes, none of the family's is */
 #define NETCOPY_ADDRS	256
 #define NETCOPY_ROUTES	8192
 #define NETCOPY_HOPS	16384
@@ -112,6 +112,7 @@ struct netcopy_route {
  * @metrics:	attributes RTAX_* of the routes
  * @metrics_len:	their bytes
  * @too_many:	there are more routes, per family
+ * @more_addrs:	there are more addresses
  */
 struct netcopy {
 	struct netcopy_addr addr[NETCOPY_ADDRS];
@@ -123,6 +124,7 @@ struct netcopy {
 	uint8_t metrics[NETCOPY_METRICS];
 	unsigned metrics_len;
 	bool too_many[NETCOPY_FAMILIES];
+	bool more_addrs;
 };
 
 const struct netcopy *netcopy_found(void);

@@ -681,6 +681,8 @@ TEST(ns_join)
 	CHECK(one_line());
 	CHECK_EQ(RUN_NS("2147483647"), 1);
 	CHECK(one_line() && strstr(err, "2147483647: no such process"));
+	CHECK_EQ(RUN_NS("--userns", "no-such-file", pid), 1);
+	CHECK(one_line() && strstr(err, "--userns no-such-file: No such"));
 	CHECK_EQ(RUN_NS("--netns", "no-such-name"), 1);
 	CHECK(one_line() && strstr(err, "--netns no-such-name: No such file"));
 	CHECK_EQ(RUN_NS("--netns", "/no/such"), 1);

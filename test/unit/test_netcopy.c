@@ -193,10 +193,15 @@ TEST(too_many_addresses)
 	struct ifaddrmsg m = ifa("192.0.2.2", 24);
 
 	setup();
-	for (unsigned i = 0; i < NETCOPY_ADDRS + 5; i++)
+	for (unsigned i = 0; i < NETCOPY_ADDRS; i++)
 		address("192.0.2.2", &m, 0);
 	CHECK_EQ(parse(&all), 0);
-	CHECK_EQ(f->addrs, NETCOPY_ADDRS);
+	CHECK(f->addrs == NETCOPY_ADDRS && !f->more_addrs);
+	address("192.0.2.2", &m, 0);
+	CHECK_EQ(parse(&all), 0);
+	CHECK(f->addrs == NETCOPY_ADDRS && f->more_addrs);
+	netcopy_forget();
+	CHECK(!f->addrs && !f->more_addrs);
 }
 
 TEST(routes)
