@@ -13,7 +13,9 @@
  *	    | pidfd: ended, status <---------| its status <---------| ends
  *
  * All are in one process group: what is typed at the terminal reaches the
- * command as it would without us, and the daemon and init take no notice. The
+ * command as it would without us, and the daemon and init take no notice. When
+ * the command has stopped, and not before, the daemon does: a shell that waits
+ * for us would else read from the terminal while the command still does. The
  * command runs with the signals, limits, umask and descriptors that we were
  * started with. When init ends the kernel ends all else in its PID namespace;
  * init is killed when the daemon dies. Without a PID namespace, what is cloned
@@ -66,12 +68,15 @@ static int command_pidfd = -1;
 static int command_go = -1;
 static int command_tty = -1;
 static pid_t command_group;
-static struct watch command_end;
+/* Our process group had the terminal */
+static bool command_foreground;
+static struct watch command_end, command_stopped;
 static void (*command_ended)(void);
 
 /* What we and init pass on; those of the terminal reach the command anyway */
 static const int command_passed[] = {
 	SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2,
+	SIGTSTP, SIGTTIN, SIGCONT,
 };
 
 #define COMMAND_PASSED	(sizeof(command_passed) / sizeof(command_passed[0]))
@@ -168,14 +173,16 @@ static int command_exit_status(int status)
 				     WEXITSTATUS(status);
 }
 
-/* Everything that ended; ends as the command did */
-static void command_init_reap(pid_t command)
+/* Everything that ended; ends as the command did, and tells that it stopped */
+static void command_init_reap(pid_t command, int fd)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == command)
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid == command && WIFSTOPPED(status))
+			send(fd, "", 1, MSG_NOSIGNAL);
+		else if (pid == command)
 			_exit(command_exit_status(status));
 	}
 }
@@ -207,7 +214,7 @@ static void command_init(pid_t command, int fd)
 		int signo = sigwaitinfo(&all, &info);
 
 		if (signo == SIGCHLD)
-			command_init_reap(command);
+			command_init_reap(command, fd);
 		else if (signo == SIGIO)
 			command_init_told(command, fd);
 		else if (signo > 0 && command_passes(signo, info.si_code))
@@ -323,15 +330,18 @@ static int command_open_ns(pid_t pid, const char *name)
 	return fd;
 }
 
-/* Which stream is our terminal, in whose foreground we are; or none */
+/* Which stream is our terminal, and whether we are in its foreground */
 static void command_note_tty(void)
 {
 	command_group = getpgrp();
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (tcgetpgrp(fd) == command_group) {
-			command_tty = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-			return;
-		}
+		pid_t group = tcgetpgrp(fd);
+
+		if (group < 0)
+			continue;
+		command_tty = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		command_foreground = group == command_group;
+		return;
 	}
 }
 
@@ -477,6 +487,25 @@ static void command_on_end(struct watch *w, uint32_t events, usec_t now)
 	command_ended();
 }
 
+/* At a terminal, whoever started us is to see that the command has stopped */
+static void command_stop(void)
+{
+	if (command_tty >= 0)
+		raise(SIGSTOP);
+}
+
+static void command_on_stop(struct watch *w, uint32_t events, usec_t now)
+{
+	char byte;
+
+	(void)events;
+	(void)now;
+	if (read(w->fd, &byte, 1) == 1)
+		command_stop();
+	else
+		loop_del(w);
+}
+
 /**
  * command_watch() - Tell of the command's end
  * @ended:	called once in the loop
@@ -484,16 +513,21 @@ static void command_on_end(struct watch *w, uint32_t events, usec_t now)
  */
 int command_watch(void (*ended)(void))
 {
+	int rc;
+
 	if (command_pidfd < 0)
 		return 0;
 	command_ended = ended;
 	command_end.fd = command_pidfd;
 	command_end.fn = command_on_end;
-	return loop_add(&command_end, EPOLLIN);
+	command_stopped.fd = command_go;
+	command_stopped.fn = command_on_stop;
+	rc = loop_add(&command_end, EPOLLIN);
+	return rc ? rc : loop_add(&command_stopped, EPOLLIN);
 }
 
 /**
- * command_signals() - Which signals are passed on
+ * command_signals() - Which signals command_signal() is to be told of
  * @set:	they are added to it
  * Return: whether there is a command
  */
@@ -503,7 +537,18 @@ bool command_signals(sigset_t *set)
 		return false;
 	for (unsigned i = 0; i < COMMAND_PASSED; i++)
 		sigaddset(set, command_passed[i]);
+	sigaddset(set, SIGCHLD);
 	return true;
+}
+
+/* The command as our own child, without an init */
+static void command_child(void)
+{
+	siginfo_t info = { 0 };
+
+	if (!waitid((idtype_t)P_PIDFD, (id_t)command_pidfd, &info,
+		    WSTOPPED | WNOHANG) && info.si_pid)
+		command_stop();
 }
 
 /**
@@ -518,8 +563,10 @@ bool command_signal(const struct signalfd_siginfo *info)
 
 	if (command_pidfd < 0)
 		return false;
-	if (command_passes(signo, info->ssi_code) &&
-	    syscall(SYS_pidfd_send_signal, command_pidfd, signo, NULL, 0))
+	if (signo == SIGCHLD)
+		command_child();
+	else if (command_passes(signo, info->ssi_code) &&
+		 syscall(SYS_pidfd_send_signal, command_pidfd, signo, NULL, 0))
 		send(command_go, &byte, 1, MSG_NOSIGNAL);
 	return true;
 }
@@ -533,7 +580,7 @@ static void command_take_terminal(void)
 {
 	pid_t group = -1;
 
-	if (command_tty >= 0 && !ioctl(command_tty, TIOCGPGRP, &group) &&
+	if (command_foreground && !ioctl(command_tty, TIOCGPGRP, &group) &&
 	    (group <= 0 || (kill(-group, 0) && errno == ESRCH)))
 		ioctl(command_tty, TIOCSPGRP, &command_group);
 }
