@@ -114,7 +114,8 @@ enum tcp_move {
  * @keepalive:		the guest sends keepalives: SO_KEEPALIVE is on
  * @widened:		the socket's send buffer was enlarged for large segments
  * @rides:		ACKs in a row that rode on data in time; at most 15
- * @stream:		ACKs in a row of more than a few bytes; at most 127
+ * @stream:		ACKs in a row of more than a few bytes, -32 to 31
+ * @late:		an ACK just sent had waited in vain for a second segment
  */
 struct tcp_conn {
 	struct watch watch;
@@ -175,7 +176,8 @@ struct tcp_conn {
 	uint32_t keepalive:1;
 	uint32_t widened:1;
 	uint32_t rides:4;
-	uint32_t stream:7;
+	int32_t stream:6;
+	uint32_t late:1;
 };
 
 _Static_assert(sizeof(struct tcp_conn) <= FLOW_ROOM, "fits a flow");

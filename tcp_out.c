@@ -59,11 +59,12 @@
  * ... until that was done so many times in a row: data will keep coming, so one
  * ACK stands for two segments (RFC 9293 3.8.6.3). Each costs the guest, and what
  * lies between, as much as a segment of 64 KB. It waits TCP_ACK_DELAY_DIALOGUE
- * at most; after that, each is acknowledged at once again: who waits for an ACK
- * to go on (a small send buffer, a congestion window of one segment) has lost
- * these 4 ms, once in so many segments.
+ * at most. If data follows right behind one that did, the guest had waited for
+ * it (a small send buffer, a congestion window of one segment), and counting
+ * begins anew from further back: that must not happen often.
  */
-#define TCP_STREAM		100
+#define TCP_STREAM		8
+#define TCP_STREAM_LATE		(-32)
 /*
  * Largest MSS that we announce. Of a segment and its headers Linux, and other
  * guests, make one piece of memory where their network card cannot gather: what
@@ -746,6 +747,25 @@ static usec_t tcp_ack_wait(const struct tcp_conn *c)
 	       TCP_ACK_DELAY : TCP_ACK_DELAY_DIALOGUE;
 }
 
+/* Whether data streams in, and what it did after an ACK that had waited */
+static void tcp_ack_count(struct tcp_conn *c, uint32_t owed, usec_t now)
+{
+	bool due = c->ack_at && c->ack_at <= now;
+
+	if (c->late && owed)
+		c->stream = TCP_STREAM_LATE;
+	else if (c->ack_now || c->acks_due)
+		c->stream = c->stream < 0 ? c->stream : 0;
+	else if (owed > TCP_ACK_DELAY_BYTES && c->stream < TCP_STREAM)
+		c->stream++;
+	c->late = due && owed && c->stream == TCP_STREAM;
+	if (due) {
+		c->ack_at = 0;
+		c->ack_now |= owed != 0;
+		c->rides = 0;
+	}
+}
+
 /* Whether an ACK goes out now; else it may wait for data to ride on */
 static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 {
@@ -757,15 +777,7 @@ static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 		c->bounced = false;
 		c->acks_due = TCP_DUPACKS;
 	}
-	if (c->ack_at && c->ack_at <= now) {
-		c->ack_at = 0;
-		c->ack_now |= owed != 0;
-		c->rides = 0;
-	}
-	if (c->ack_now || c->acks_due)
-		c->stream = 0;
-	else if (owed > TCP_ACK_DELAY_BYTES && c->stream < TCP_STREAM)
-		c->stream++;
+	tcp_ack_count(c, owed, now);
 	if (c->ack_now || update || owed > tcp_ack_least(c))
 		return true;
 	if (owed)
@@ -797,6 +809,8 @@ void tcp_out_settle(struct tcp_conn *c, usec_t now)
 			tcp_out_keepalive(c);
 		if (c->watch.fd < 0 ? c->ack_now : tcp_ack_wanted(c, now))
 			tcp_bare(c, c->snd_max, TCP_FLAG_ACK);
+		if (c->late && !c->ack_at)
+			c->ack_at = now + TCP_ACK_DELAY;
 		tcp_send_dupacks(c);
 	}
 	if (c->state != TCPS_TIME_WAIT) {
