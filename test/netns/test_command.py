@@ -15,6 +15,7 @@ import pytest
 
 from rig import daemon as rd
 from rig import pasta as rp
+from rig.flows import wait_for
 
 
 def ok(r, status=0):
@@ -324,6 +325,11 @@ def test_interactive_shell(terminal):
     assert t.end() == 6
 
 
+def state(pid):
+    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+        return f.read().rsplit(")", 1)[1].split()[0]
+
+
 def test_stopped_and_continued(terminal):
     """Ctrl-Z stops it, fg goes on, under a shell with job control."""
     t = terminal("env", "PS1=> ", "bash", "--norc", "-i")
@@ -331,6 +337,9 @@ def test_stopped_and_continued(terminal):
     t.expect("started\r\n")
     t.type("\x1a")
     t.expect("Stopped")
+    # the shell knows of its child alone
+    wait_for(lambda: "T" in [state(p) for p in rp.marked(t.m.mark)
+                             if rp.cmdline(p).startswith("sh -c echo")])
     t.type("fg\n")
     t.expect("pasta")
     t.type("word\n")
