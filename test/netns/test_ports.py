@@ -513,6 +513,105 @@ def test_auto_off(net, pasta):
     b.close()
 
 
+def test_auto_families_apart(net, pasta):
+    """A client that tries IPv6 first is refused there, and finds IPv4."""
+    p = pasta("--config-net")
+    for server, client in sides(net, p, "in"), sides(net, p, "out"):
+        ls = server.listen("0.0.0.0", 7474)
+        until(lambda: rp.listening(client, "tcp", 7474), time.monotonic())
+        assert refused(client, "::1", 7474)
+        client.connect("127.0.0.1", 7474).close()
+        # the other family comes later
+        six = server.listen(V6.guest if server is p.ns else "::1", 7474)
+        wait_for(lambda: not refused(client, "::1", 7474), 4)
+        client.connect("127.0.0.1", 7474).close()
+        ls.close()
+        six.close()
+        wait_for(lambda: not rp.listening(client, "tcp", 7474), 4)
+
+
+def test_auto_out_of_reach(net, pasta):
+    """What nobody could be led to is not in the way of others, either."""
+    p = pasta("--config-net")
+    a, b = p.ns.listen("127.0.0.1", 7475), net.host.listen(V4.host, 7476)
+    seen = p.ns.listen("0.0.0.0", 7477)
+    until(lambda: rp.listening(net.host, "tcp", 7477), time.monotonic())
+    assert not rp.listening(net.host, "tcp", 7475)
+    assert not rp.listening(p.ns, "tcp", 7476)
+    for s in a, b, seen:
+        s.close()
+
+
+def test_auto_leaves_dhcp_alone(net, pasta):
+    """A client inside is to find its port free."""
+    p = pasta("--config-net")
+    a, b = net.host.udp("0.0.0.0", 68), net.host.udp("0.0.0.0", 7478)
+    until(lambda: rp.listening(p.ns, "udp", 7478), time.monotonic())
+    assert not rp.listening(p.ns, "udp", 68)
+    a.close()
+    b.close()
+
+
+def test_auto_ephemeral(net, pasta):
+    """A TCP socket that listens is a service; a UDP socket is a client's,
+    unless it is beside one."""
+    p = pasta("--config-net")
+    t, u = p.ns.listen("0.0.0.0", 40001), p.ns.udp("0.0.0.0", 40002)
+    until(lambda: rp.listening(net.host, "tcp", 40001), time.monotonic())
+    assert rp.listening(net.host, "udp", 40001)
+    assert not rp.listening(net.host, "udp", 40002)
+    t.close()
+    u.close()
+
+
+def test_resolver_at_another_loopback_address(net, pasta):
+    """As resolv.conf of many a host names it, inside as well."""
+    ls, u = net.host.listen("127.0.0.53", 7479), net.host.udp("127.0.0.53",
+                                                             7479)
+    p = pasta("--config-net")
+    c = p.ns.connect("127.0.0.53", 7479)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    exchange(c, s)
+    assert refused(p.ns, "127.0.0.1", 7479) or reset_at_once(p.ns, 7479)
+    c = p.ns.udp("127.0.0.1")
+    udp_exchange(c, u, ("127.0.0.53", 7479), (10,))
+    ls.close()
+    u.close()
+
+
+def reset_at_once(ns, port):
+    """Accepted, since the port is forwarded, and then no more than that."""
+    c = ns.connect("127.0.0.1", port)
+    try:
+        return c.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    finally:
+        c.close()
+
+
+def test_second_address_of_the_host(net, pasta, host, fam):
+    """Copied to the guest: what comes from there is not its own doing."""
+    h = host("""ip link add h0 type veth peer name h1
+        ip link set h0 up; ip link set h1 up
+        ip addr add 192.0.2.2/24 dev h0; ip addr add 192.0.2.7/24 dev h0
+        ip addr add 2001:db8:1::2/64 dev h0 nodad
+        ip addr add 2001:db8:1::7/64 dev h0 nodad
+        ip route add default via 192.0.2.1
+        ip -6 route add default via 2001:db8:1::1""")
+    p = pasta("--config-net", *NONE, "-t", "7480", on=h)
+    ls = p.ns.listen(fam.any, 7480)
+    second, gw = ("192.0.2.7", "192.0.2.1") if fam is V4 else \
+        ("2001:db8:1::7", "2001:db8:1::1")
+    c = h.connect(second, 7480, src=second)
+    s, _ = ls.accept()
+    s.settimeout(5)
+    assert address(s) == gw
+    exchange(c, s)
+    ls.close()
+
+
 def test_open_connection_outlives_its_port(net, pasta, fam):
     """The server stops listening, not talking."""
     p = pasta("--config-net")
