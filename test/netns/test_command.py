@@ -419,6 +419,17 @@ def test_confined(pasta):
             s = dict(line.rstrip("\n").split(":\t", 1) for line in f
                      if ":\t" in line)
         assert s["Seccomp"] == "2" and s["NoNewPrivs"] == "1", (pid, s)
-        if pid == p.pid:
-            assert int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0
-            assert os.listdir("/proc/%d/root/" % pid) == []
+        # the helper in the namespace: CAP_NET_BIND_SERVICE
+        caps = 0 if pid == p.pid else 1 << 10
+        for name in ("CapEff", "CapPrm", "CapBnd"):
+            assert int(s[name], 16) == caps, (pid, name, s)
+        for name in ("CapInh", "CapAmb"):
+            assert int(s[name], 16) == 0, (pid, name, s)
+        assert os.listdir("/proc/%d/root/" % pid) == []
+        assert rp.ns_of(pid, "mnt") != rp.ns_of(os.getpid(), "mnt")
+        if pid != p.pid:
+            files = [os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                     for fd in os.listdir("/proc/%d/fd" % pid)]
+            assert sorted(f.split(":")[0] for f in files) == \
+                ["/dev/null"] * 3 + ["socket"], files
+    assert len(ours) == 2
