@@ -241,7 +241,7 @@ const char *conf_host_cannot_bind(const struct conf_family *fam,
 }
 
 static void conf_host_describe_one(const struct conf_family *f,
-				   const char *name)
+				   const char *name, enum log_level level)
 {
 	char addr[ADDR_STRLEN + 5] = "none", gateway[ADDR_STRLEN] = "none";
 	char text[ADDR_STRLEN];
@@ -251,10 +251,16 @@ static void conf_host_describe_one(const struct conf_family *f,
 			 addr_format(&f->addr, text, sizeof(text)), f->prefix);
 	if (!f->no_gateway)
 		addr_format(&f->gateway, gateway, sizeof(gateway));
-	info("%s: address %s, gateway %s, interface %s, %u name servers",
-	     name, addr, gateway, *f->ifname ? f->ifname : "none",
-	     f->dns_count);
-	if (f->dns_left_out)
+	log_at(level,
+	       "%s: address %s, gateway %s, interface %s, %u name servers",
+	       name, addr, gateway, *f->ifname ? f->ifname : "none",
+	       f->dns_count);
+}
+
+static void conf_host_warn(const struct conf_family *f, const char *name,
+			   bool dns)
+{
+	if (dns && f->dns_left_out)
 		warn("%s: %u name servers of %s mean nothing to the guest and "
 		     "are left out (see --dns)", name, f->dns_left_out,
 		     RESOLV_PATH);
@@ -267,14 +273,19 @@ static void conf_host_describe_one(const struct conf_family *f,
 /**
  * conf_host_describe() - Say what the guest will be told, a line per family
  * @fam:	both families
+ * @level:	how important that is
+ * @dns:	it will be told name servers
  *
  * And what of it will not work. Called once the start has succeeded: a failure
  * is one line alone.
  */
-void conf_host_describe(const struct conf_family *fam)
+void conf_host_describe(const struct conf_family *fam, enum log_level level,
+			bool dns)
 {
 	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
-		if (fam[i].on)
-			conf_host_describe_one(&fam[i], conf_host_name[i]);
+		if (!fam[i].on)
+			continue;
+		conf_host_describe_one(&fam[i], conf_host_name[i], level);
+		conf_host_warn(&fam[i], conf_host_name[i], dns);
 	}
 }

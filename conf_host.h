@@ -16,6 +16,7 @@
 #include "host/netlink.h"
 #include "host/resolv.h"
 #include "lib/addr.h"
+#include "lib/log.h"
 
 #define CONF_DNS_MAX	8
 
@@ -94,6 +95,7 @@ void conf_host_names(struct conf_family *fam, const struct conf_host_wish *w,
 const char *conf_host_cannot_bind(const struct conf_family *fam,
 				  const struct addr *a, const char *ifname,
 				  bool freebind);
-void conf_host_describe(const struct conf_family *fam);
+void conf_host_describe(const struct conf_family *fam, enum log_level level,
+			bool dns);
 
 #endif /* CONF_HOST_H */

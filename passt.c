@@ -331,10 +331,17 @@ static void passt_pid_write_own(const struct conf *c)
 		die("--pid %s: %s", c->pid_file, strerror(-rc));
 }
 
-/* Only now: a start that fails says why, and nothing else */
+/*
+ * Only now: a start that fails says why, and nothing else. Around a command
+ * there is nothing to say.
+ */
 static void passt_tell(const struct conf *c)
 {
-	conf_host_describe(c->family);
+	bool quiet = c->mode == MODE_PASTA && c->ns.form == CONF_NS_COMMAND;
+
+	conf_host_describe(c->family,
+			   quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+			   c->dhcp_dns);
 	if (*passt_path)
 		info("UNIX domain socket bound at %s", passt_path);
 }
