@@ -18,7 +18,7 @@
 /** Pipes kept at hand */
 #define PIPES_KEPT	16
 /** Size asked for these, bytes; others are left at the default, PIPES_BYTES */
-#define PIPES_WANTED	(1024 * 1024)
+#define PIPES_WANTED	(512 * 1024)
 
 static struct pipe_ends pipes_kept[PIPES_KEPT];
 static unsigned pipes_count;
