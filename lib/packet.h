@@ -45,6 +45,9 @@
  * @gso_size:	payload bytes a segment if this stands for several, else 0
  * @csum_ok:	checksum of the transport header need not be (or cannot be)
  *		checked: the link says so
+ * @csum_start:	where the bytes begin that the guest left the checksum of to
+ *		whom they reach at last, 0: the frame is whole
+ * @csum_off:	and where behind that the checksum stands
  */
 struct frame {
 	const struct iovec *iov;
@@ -52,6 +55,8 @@ struct frame {
 	size_t len;
 	uint16_t gso_size;
 	bool csum_ok;
+	uint16_t csum_start;
+	uint16_t csum_off;
 };
 
 /**

@@ -105,8 +105,11 @@ static bool vnet_read_csum(const uint8_t *h, struct frame *f)
 	if (start + off + sizeof(uint16_t) > f->len)
 		return drop(DROP_VNET);
 	f->csum_ok = vnet_is_l4(f, start, off);
-	if (f->csum_ok)
+	if (f->csum_ok) {
+		f->csum_start = (uint16_t)start;
+		f->csum_off = (uint16_t)off;
 		return true;
+	}
 	return f->gso_size ? drop(DROP_VNET) : vnet_complete(f, start, off);
 }
 
@@ -136,6 +139,7 @@ bool vnet_writes(const uint8_t *h, const struct frame *f)
 bool vnet_read(const uint8_t *h, struct frame *f)
 {
 	f->gso_size = vnet_le16(h + 4);
+	f->csum_start = f->csum_off = 0;
 	switch (h[1] & ~VNET_GSO_ECN) {
 	case VNET_GSO_NONE:
 		f->gso_size = 0;

@@ -187,7 +187,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static bool parse(const void *frame, size_t len, struct packet *p)
 {
 	static struct iovec iov;
-	struct frame f = { &iov, 1, len, 0, true };
+	struct frame f = { .iov = &iov, .cnt = 1, .len = len, .csum_ok = true };
 
 	iov = (struct iovec){ (void *)(uintptr_t)frame, len };
 	return packet_parse(&f, p);

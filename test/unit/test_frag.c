@@ -50,7 +50,7 @@ static bool feed(void)
 {
 	uint8_t *copy = malloc(piece.len);
 	struct iovec iov = { copy, piece.len };
-	struct frame f = { &iov, 1, piece.len, 0, false };
+	struct frame f = { .iov = &iov, .cnt = 1, .len = piece.len };
 	struct packet p;
 	bool ok;
 

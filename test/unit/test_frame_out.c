@@ -56,7 +56,7 @@ static struct packet_ends ends(bool v4)
 static bool parse(unsigned i)
 {
 	static struct iovec iov;
-	struct frame f = { &iov, 1, 0, 0, false };
+	struct frame f = { .iov = &iov, .cnt = 1 };
 
 	iov.iov_base = (void *)(uintptr_t)memlink_frame(i, &f.len, NULL);
 	iov.iov_len = f.len;

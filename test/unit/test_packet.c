@@ -35,7 +35,8 @@ static bool parse(const void *b, size_t len, bool csum_ok)
 {
 	uint8_t *copy = malloc(len ? len : 1);
 	struct iovec iov = { copy, len };
-	struct frame f = { &iov, 1, len, gso_size, csum_ok };
+	struct frame f = { .iov = &iov, .cnt = 1, .len = len,
+			   .gso_size = gso_size, .csum_ok = csum_ok };
 	bool ok;
 
 	memcpy(copy, b, len);
@@ -244,7 +245,8 @@ TEST(any_way_to_buffer_it)
 				struct iovec iov[3] = {
 					{ c.b, a }, { c.b + a, b - a },
 					{ c.b + b, c.len - b } };
-				struct frame f = { iov, 3, c.len, 0, false };
+				struct frame f = { .iov = iov, .cnt = 3,
+						   .len = c.len };
 
 				CHECK(packet_parse(&f, &p));
 			}

@@ -53,7 +53,7 @@ TEST(read_plain)
 	struct frame f = frame_of(true, IPPROTO_TCP, 60);
 
 	CHECK(read_hdr(&v, &f));
-	CHECK(!f.csum_ok && !f.gso_size);
+	CHECK(!f.csum_ok && !f.gso_size && !f.csum_start);
 	v.flags = VIRTIO_NET_HDR_F_DATA_VALID;
 	/* means nothing without a type */
 	v.gso_size = 1448;
@@ -72,6 +72,8 @@ TEST(read_partial)
 	v.csum_offset = 16;
 	CHECK(read_hdr(&v, &f));
 	CHECK(f.csum_ok);
+	CHECK_EQ(f.csum_start, 34);
+	CHECK_EQ(f.csum_off, 16);
 	f = frame_of(true, IPPROTO_UDP, 100);
 	v.csum_offset = 6;
 	CHECK(read_hdr(&v, &f));
