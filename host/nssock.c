@@ -32,6 +32,8 @@
 #define NSSOCK_WAIT	1
 
 #define NSSOCK_POOL	NSHELPER_FDS
+/** So that nobody waits for long at the start */
+#define NSSOCK_FIRST	4
 
 /**
  * struct nssock_pool - unused sockets of a kind
@@ -177,19 +179,19 @@ static int nssock_request(const struct nshelper_message *m, const int *fd)
 	return rc;
 }
 
-/* Once there is room for half of it */
-static int nssock_ask(struct nssock_pool *p)
+/* Ask for so many that it holds @fill, once there is room for half of it */
+static int nssock_ask(struct nssock_pool *p, unsigned fill)
 {
 	const struct nshelper_message m = {
 		.op = NSHELPER_OPEN,
 		.pool = (uint8_t)(p - nssock_pools),
 		.proto = p->proto,
 		.family = p->family,
-		.count = NSSOCK_POOL - p->count,
+		.count = fill - p->count,
 	};
 	int rc;
 
-	if (p->asked || p->count > NSSOCK_POOL / 2)
+	if (p->asked || p->count > fill / 2)
 		return 0;
 	rc = nssock_request(&m, NULL);
 	p->asked = !rc;
@@ -271,7 +273,7 @@ void nssock_stop(void)
 }
 
 /**
- * nssock_watch() - Fill the pools, and go on filling them
+ * nssock_watch() - Begin to fill the pools, and go on as they are used
  * Return: 0, or a negative error code
  */
 int nssock_watch(void)
@@ -281,7 +283,7 @@ int nssock_watch(void)
 	nssock_sock.fn = nssock_on_answer;
 	rc = loop_add(&nssock_sock, EPOLLIN);
 	for (unsigned i = 0; !rc && i < NSSOCK_POOLS; i++)
-		rc = nssock_ask(&nssock_pools[i]);
+		rc = nssock_ask(&nssock_pools[i], NSSOCK_FIRST);
 	return rc;
 }
 
@@ -324,7 +326,7 @@ int nssock_open(uint8_t proto, int family)
 	int rc = p ? 0 : -EPROTONOSUPPORT;
 
 	if (!rc && !p->count)
-		rc = nssock_ask(p);
+		rc = nssock_ask(p, NSSOCK_POOL);
 	while (!rc && p->asked && !p->count)
 		rc = nssock_wait();
 	if (rc)
@@ -332,7 +334,7 @@ int nssock_open(uint8_t proto, int family)
 	if (!p->count)
 		return p->rc ? p->rc : -EMFILE;
 	rc = p->fd[--p->count];
-	nssock_ask(p);
+	nssock_ask(p, NSSOCK_POOL);
 	return rc;
 }
 
