@@ -16,6 +16,10 @@
  * Where the kernel has no SO_PEEK_OFF for TCP (before Linux 6.9), what was sent
  * before is read into a bin.
  *
+ * What the socket took of the guest's data is acknowledged at the end of the
+ * batch that brought it; a few bytes wait for an answer to ride on, and in a
+ * stream every second segment takes the ACK of the first along.
+ *
  * Copies: one, socket to frame. System calls for a batch: recvmsg() here, and
  * the link's flush; setsockopt() only to go back.
  *
