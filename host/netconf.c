@@ -84,6 +84,7 @@ struct netconf_link {
  * @n:		what was asked for
  * @host:	what was found on the host
  * @ifindex:	the interface inside
+ * @no_v6:	there is no IPv6 on it
  * @addr:	its addresses
  * @addrs:	how many
  * @own_route:	default routes where none are copied
@@ -95,6 +96,7 @@ static struct netconf_task {
 	const struct netconf *n;
 	const struct netcopy *host;
 	unsigned ifindex;
+	bool no_v6;
 	struct netcopy_addr addr[NETCOPY_ADDRS + NETCOPY_FAMILIES + 1];
 	unsigned addrs;
 	struct netcopy_route own_route[NETCOPY_FAMILIES];
@@ -107,8 +109,7 @@ static bool netconf_served(unsigned i)
 {
 	const struct netconf *n = netconf_task.n;
 
-	return n->family[i].on &&
-	       (i == NETCOPY_V4 || !n->mtu || n->mtu >= NETCONF_MTU_MIN6);
+	return n->family[i].on && (i == NETCOPY_V4 || !netconf_task.no_v6);
 }
 
 /* Whether the host's routes are copied, as they are */
@@ -392,25 +393,21 @@ static void netconf_add_route_job(const struct netcopy_route *r)
 
 /* ---- what became of them ---- */
 
-static bool netconf_is_v6(const struct rtnl_job *j)
+/* Refused because IPv6 is switched off in this namespace, or not built in */
+static bool netconf_is_v6_off(const struct rtnl_job *j)
 {
 	const struct netcopy_addr *a = j->item;
-	const struct netcopy_route *r = j->item;
 
-	if (j->write == netconf_write_addr)
-		return !addr_is_v4(&a->addr);
-	return j->write == netconf_write_route && !r->v4;
+	return j->write == netconf_write_addr && !addr_is_v4(&a->addr) &&
+	       (j->rc == -EACCES || j->rc == -EAFNOSUPPORT ||
+		j->rc == -EOPNOTSUPP);
 }
 
-/* Refused, and not because there is no IPv6 in this namespace at all */
 static bool netconf_failed(const struct rtnl_job *j)
 {
-	bool off = j->rc == -EACCES || j->rc == -EAFNOSUPPORT ||
-		   j->rc == -EOPNOTSUPP;
-
 	if (j->write == netconf_write_link && !j->what)
 		return false;
-	return j->rc && !(off && netconf_is_v6(j));
+	return j->rc && !netconf_is_v6_off(j);
 }
 
 static void netconf_describe(const struct rtnl_job *j, char *to, size_t size)
@@ -439,6 +436,7 @@ static int netconf_outcome(char why[NETCONF_WHY])
 	for (unsigned i = 0; i < netconf_task.jobs; i++) {
 		const struct rtnl_job *j = &netconf_task.job[i];
 
+		netconf_task.no_v6 |= netconf_is_v6_off(j);
 		if (!netconf_failed(j))
 			continue;
 		netconf_describe(j, why, NETCONF_WHY);
@@ -596,6 +594,7 @@ static int netconf_prepare(int fd, const struct netconf *n,
 	netconf_task.host = netcopy_found();
 	netconf_task.ifindex = 0;
 	netconf_task.addrs = 0;
+	netconf_task.no_v6 = n->mtu && n->mtu < NETCONF_MTU_MIN6;
 	if (!*n->ifname)
 		return 0;
 	snprintf(why, NETCONF_WHY, "%s", n->ifname);

@@ -25,6 +25,8 @@
 
 static struct netconf n;
 static char why[NETCONF_WHY];
+/* What is done in the guest's namespace before */
+static const char *before = ":";
 static char dir[] = "/tmp/test_netconf.XXXXXX";
 
 /* What ip(8) has to say of a family and an interface, to be compared */
@@ -93,7 +95,7 @@ static bool guest(const char *cmd)
 
 		if (unshare(CLONE_NEWNET) ||
 		    !sh("ip link add eth0 type veth peer name peer0 && "
-			"ip link set peer0 up"))
+			"ip link set peer0 up && %s", before))
 			_exit(2);
 		rc = netconf_apply(&n, why);
 		if (rc)
@@ -349,11 +351,12 @@ TEST(ipv6_impossible)
 	CHECK(guest("! ip -6 addr show dev eth0 | grep inet6 >&2 && "
 		    "ip route | grep -q '^default via 192.0.2.1'"));
 	setup("eth0", "eth0");
-	CHECK(hostns_write("/proc/sys/net/ipv6/conf/default/disable_ipv6",
-			   "1"));
+	before = "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6";
 	CHECK(same(4, "eth0"));
-	CHECK(hostns_write("/proc/sys/net/ipv6/conf/default/disable_ipv6",
-			   "0"));
+	CHECK(guest("! ip -6 addr show dev eth0 | grep inet6 >&2"));
+	before = "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6";
+	CHECK(same(4, "eth0"));
+	before = ":";
 }
 
 /* What is configured stays as it is, and can be taken down and up again */
