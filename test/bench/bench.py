@@ -5,6 +5,7 @@ and of sid, and QEMU's user networking. Prints one table, medians.
 
   guest   the same emulated guest for all, a NIC each; iperf3 and xfer
   peer    no guest: peer.c on the daemon's socket, so that its own limits show
+  links   the same of ours alone, over its stream socket and over vhost-user
   calls   system calls per GB, by strace -c (which slows what it watches)
   memory  resident set, fresh and with 2,000 connections open
 
@@ -13,7 +14,7 @@ the gateway's address ("lo"), or one behind a veth of MTU 1500 ("veth").
 CPU is the daemon's user and system time; for user networking, and beside the
 others as `loop`, that of QEMU's main loop thread, which moves the frames.
 
-  bench.py [guest] [peer] [calls] [memory]
+  bench.py [guest] [peer] [links] [calls] [memory]
 
 BENCH_ROUNDS (5), BENCH_SECONDS (2) a measurement, PASST (./passt),
 BENCH_WITHOUT, names to leave out: ours bookworm sid user.
@@ -233,12 +234,12 @@ class Job:
             raise RuntimeError(r.stderr.strip())
         return vm.results(r.stdout)
 
-    def run(self, net, daemon, seconds=SECONDS):
+    def run(self, net, daemon, seconds=SECONDS, vhost=False):
         """Return the peer's results, and the daemon's CPU seconds."""
         s = self.server(net)
         try:
             cpu = daemon.cpu()
-            r = self.peer(daemon.socket, seconds)
+            r = self.peer("vhost:" * vhost + daemon.socket, seconds)
             cpu = daemon.cpu() - cpu
             if self.what == "udp-up":
                 s.wait(30)
@@ -313,6 +314,42 @@ def bench_peer(net, found):
         ours = table.samples[m].get("ours")
         r = f"{statistics.median(ours) / v:11.2f}" if ours else ""
         print(f"{m:34}{'Mbit/s':>8}{v:10.0f}{r}")
+    return table
+
+
+LINKS = {"stream": (), "vhost-user": ("--vhost-user",)}
+
+
+def bench_links(net, found):
+    """Ours over both links; the ratios that vhost-user is there for."""
+    table = Table()
+    jobs = [j for j in PEER_JOBS if not j.v6 and j.size != 16000]
+    for n in range(ROUNDS):
+        note(f"links: round {n + 1} of {ROUNDS}")
+        for job in jobs:
+            for link in rotated(LINKS, n):
+                d = vm.Daemon(net, *LINKS[link], binary=found["ours"])
+                try:
+                    r, cpu = job.run(net, d, vhost=link != "stream")
+                except (RuntimeError, subprocess.TimeoutExpired) as e:
+                    note(f"{link}: {job.name}: failed: {e}")
+                    continue
+                finally:
+                    d.close()
+                if "median_us" in r:
+                    table.add(job.name, "us", link, r["median_us"])
+                    continue
+                table.add(job.name, "Mbit/s", link, r["mbps"])
+                if r["bytes"]:
+                    table.add(job.name + ", CPU", "s/GB", link,
+                              cpu / r["bytes"] * 1e9)
+    print(f"\npeer.c over both links\n{'':34}{'':>8}" +
+          "".join(f"{n:>12}" for n in LINKS) + f"{'ratio':>8}")
+    for measure, row in table.samples.items():
+        mid = [statistics.median(row[n]) if n in row else 0 for n in LINKS]
+        print(f"{measure:34}{table.units[measure]:>8}" +
+              "".join(f"{table.cell(v):>12}" for v in mid) +
+              (f"{mid[1] / mid[0]:8.2f}" if mid[0] else ""))
     return table
 
 
@@ -398,12 +435,12 @@ def main():
     subprocess.run([HERE + "/debian.sh"], check=True)
     vm.run(os.environ.get("CC", "gcc"), "-O2", "-Wall", "-Wextra",
            "-o", PEER,
-           HERE + "/peer.c")
+           HERE + "/peer.c", HERE + "/vport.c")
     found = backends()
     if "ours" not in found:
         note(f"{vm.PASST} is not there: without ours")
-    parts = {"guest": bench_guest, "peer": bench_peer, "calls": bench_calls,
-             "memory": bench_memory}
+    parts = {"guest": bench_guest, "peer": bench_peer, "links": bench_links,
+             "calls": bench_calls, "memory": bench_memory}
     chosen = sys.argv[1:] or list(parts)
     net = vm.Net()
     done = {}

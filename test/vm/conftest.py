@@ -37,8 +37,10 @@ def servers(net):
 class Machine:
     """A daemon and its guest, with the network up; or without it yet."""
 
-    def __init__(self, net, *options, guest=True):
-        self.net, self.guest = net, None
+    def __init__(self, net, link, *options, guest=True):
+        self.net, self.link, self.guest = net, link, None
+        if link == "vhost-user":
+            options += ("--vhost-user",)
         self.daemon = vm.Daemon(net, *options)
         try:
             self.fresh = vm.status(self.daemon.pid)["VmRSS"]
@@ -50,7 +52,8 @@ class Machine:
 
     def start_guest(self, path=None):
         """Boot a guest on the daemon's socket, or one that leads there."""
-        self.guest = vm.Guest(vm.stream(path or self.daemon.socket))
+        netdev = vm.vhost_user if self.link == "vhost-user" else vm.stream
+        self.guest = vm.Guest(netdev(path or self.daemon.socket))
         self.guest.net_up()
 
     def close(self):
@@ -69,19 +72,25 @@ def checked(machine):
     assert "Sanitizer" not in text and "runtime error" not in text, text
 
 
+@pytest.fixture(scope="session", params=["stream", "vhost-user"])
+def link(request):
+    """How the guests' frames travel: all tests with the one, then the other."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
-def machine(net):
+def machine(net, link):
     """The one that most tests share."""
-    yield from checked(Machine(net, "-t", "8022,8023", "-u", "8022"))
+    yield from checked(Machine(net, link, "-t", "8022,8023", "-u", "8022"))
 
 
 @pytest.fixture
-def own_machine(net):
+def own_machine(net, link):
     """Make a machine for this test alone: own_machine(OPTION...)."""
     made = []
 
     def make(*options, **kw):
-        made.append(checked(Machine(net, *options, **kw)))
+        made.append(checked(Machine(net, link, *options, **kw)))
         return next(made[-1])
     yield make
     for m in made:

@@ -71,6 +71,20 @@ def test_guest_leaves_and_another_comes(own_machine, net, servers):
     assert m.guest.xfer("rr", vm.REMOTE4, 9002, 5)["median_us"] > 0
 
 
+def test_driver_unbinds_and_binds(own_machine, net, servers):
+    """The device is reset, and set up again by a driver that knows nothing."""
+    m = own_machine()
+    servers(net.remote, "echo", 9002)
+    driver = "/sys/bus/virtio/drivers/virtio_net"
+    for _ in range(2):
+        m.guest.run(f"cd {driver}; for d in virtio*; do echo $d >/tmp/d; "
+                    "echo $d >unbind; done; sleep 0.2; "
+                    f"echo $(cat /tmp/d) >{driver}/bind")
+        vm.wait_for(lambda: "eth0" in m.guest.run("ls /sys/class/net"), 5)
+        configure(m.guest)
+        assert m.guest.xfer("rr", vm.REMOTE4, 9002, 5)["median_us"] > 0
+
+
 def test_one_off_ends_with_its_guest(own_machine):
     m = own_machine("--one-off")
     m.daemon.ended = True
