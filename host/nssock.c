@@ -230,7 +230,6 @@ static int nssock_setup_answer(int sock, int fds[NSHELPER_FDS])
  */
 int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS])
 {
-	const struct timeval wait = { .tv_sec = NSSOCK_WAIT };
 	int sock[2], rc;
 	pid_t pid;
 
@@ -249,7 +248,6 @@ int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS])
 		close(sock[0]);
 		return rc;
 	}
-	setsockopt(sock[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	nssock_sock.fd = sock[0];
 	nssock_helper = (int)syscall(SYS_pidfd_open, pid, 0);
 	return rc;
@@ -289,14 +287,21 @@ int nssock_watch(void)
 
 /**
  * nssock_ready() - Wait until the helper is locked down
+ *
+ * From then on no answer is waited for without end.
+ *
  * Return: 0, or a negative error code: it is not
  */
 int nssock_ready(void)
 {
+	const struct timeval wait = { .tv_sec = NSSOCK_WAIT };
 	int rc = 0;
 
 	while (!rc && !nssock_is_ready)
 		rc = nssock_wait();
+	if (!rc)
+		setsockopt(nssock_sock.fd, SOL_SOCKET, SO_RCVTIMEO, &wait,
+			   sizeof(wait));
 	return rc;
 }
 
