@@ -120,8 +120,11 @@ class Net:
             self.remote)
         self.configure(self.host, HOST4, HOST6)
         self.configure(self.remote, GATEWAY4, GATEWAY6)
-        for address in REMOTE4 + "/32", REMOTE6 + "/128":
-            run("ip", "-n", self.remote, "addr", "add", address, "dev", "lo")
+        run("ip", "-n", self.remote, "addr", "add", REMOTE4 + "/32", "dev",
+            "lo")
+        # Without nodad it is tentative for a moment, and no source for a route
+        run("ip", "-n", self.remote, "addr", "add", REMOTE6 + "/128", "dev",
+            "lo", "nodad")
         # A datagram's answer must leave from the address it came to
         for net, src, metric in (("192.0.2.0/24", REMOTE4, "0"),
                                  ("2001:db8:1::/64", REMOTE6, "256")):
