@@ -114,11 +114,6 @@ static_assert(SPLICE_COPY <= PIPES_BYTES, "what was copied fits a pipe");
 
 static uint8_t tcp_splice_buffer[SPLICE_COPY];
 
-static bool tcp_splice_again(int error)
-{
-	return error == EAGAIN || error == EINTR;
-}
-
 static void tcp_splice_close(int fd, bool reset)
 {
 	static const struct linger now = { .l_onoff = 1 };
@@ -182,7 +177,7 @@ static ssize_t tcp_splice_was_read(struct tcp_splice_side *from, ssize_t n)
 		from->eof = true;
 	if (n > 0)
 		return n;
-	if (n < 0 && !tcp_splice_again(errno))
+	if (n < 0 && errno != EAGAIN)
 		return -errno;
 	from->readable = false;
 	return 0;
@@ -196,7 +191,7 @@ static ssize_t tcp_splice_drain(struct tcp_splice_side *from,
 			   from->pending, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n <= 0) {
-		if (n < 0 && !tcp_splice_again(errno))
+		if (n < 0 && errno != EAGAIN)
 			return -errno;
 		to->writable = false;
 		return 0;
@@ -281,7 +276,7 @@ static ssize_t tcp_splice_copy(struct tcp_splice_side *from,
 	if (spare && n == SPLICE_COPY)
 		tcp_splice_bulk(from, to);
 	sent = send(to->watch.fd, tcp_splice_buffer, (size_t)n, MSG_NOSIGNAL);
-	if (sent < 0 && !tcp_splice_again(errno))
+	if (sent < 0 && errno != EAGAIN)
 		return -errno;
 	if (sent < n)
 		to->writable = false;
@@ -349,6 +344,8 @@ static int tcp_splice_move(struct tcp_splice *s, unsigned side)
 static void tcp_splice_fail(struct tcp_splice *s)
 {
 	s->broken = true;
+	/* the failure may be here before the event of the data is */
+	s->side[INI].readable = s->side[TGT].readable = true;
 	tcp_splice_move(s, INI);
 	tcp_splice_move(s, TGT);
 	tcp_splice_reset(s, "reset");

@@ -392,6 +392,22 @@ TEST(reset_by_the_server)
 	teardown();
 }
 
+/* The failure is met by a write before its event is seen: what came before it
+ * is passed on all the same
+ */
+TEST(reset_that_crosses_data)
+{
+	setup();
+	join("127.0.0.1");
+	CHECK_EQ(send(client, "question", 8, 0), 8);
+	CHECK_EQ(send(server, "abc", 3, 0), 3);
+	resets(&server);
+	CHECK_EQ(flow_count(), 0);
+	hears(client, "abc");
+	CHECK_EQ(trouble(client), ECONNRESET);
+	teardown();
+}
+
 /* After its end was passed on, a side can still be reset */
 TEST(reset_when_half_closed)
 {
