@@ -241,6 +241,8 @@ static void queue(uint8_t flags, const uint8_t *data, size_t len)
 	    p.proto == IPPROTO_TCP && p.l4_len)
 		put_be32(frame + p.l4_off + 8,
 			 p.tcp.ack + next_seq[p.sport & 15]);
+	/* nobody looks at the destination's MAC: it says what to make of it */
+	memlink_set_gso(len > 100 ? frame[5] : 0);
 	memlink_queue(frame, len);
 }
 
@@ -250,6 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned queued = 0;
 
 	memlink_caps()->csum = true;
+	memlink_caps()->gso_tcp = memlink_caps()->gso_udp = true;
 	link_events()->up(now);
 	while (c.left >= 3) {
 		uint8_t flags = cur_u8(&c);
