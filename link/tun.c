@@ -32,6 +32,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -40,14 +41,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/rtnl.h"
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/stats.h"
 #include "link/vnet.h"
 
 #define TUN_DEVICE		"/dev/net/tun"
-/** Frames that wait in the device for us; Linux has 500 */
-#define TUN_QUEUE_LEN		1000
+/** Frames that wait in the device for us. Linux has 500, and drops what is more:
+ * the SYNs of some thousand connections opened at once, each of which then
+ * waits for a second or more. One sender of many cannot fill it, its socket's
+ * buffer is the limit.
+ */
+#define TUN_QUEUE_LEN		10000
 
 /* Linux 6.2 */
 #ifndef TUN_F_USO4
@@ -314,6 +320,30 @@ static void tun_on_event(struct watch *w, uint32_t events, usec_t now)
 		tun_leave(now);
 }
 
+static void tun_write_queue(struct out *o, const void *item)
+{
+	const struct ifinfomsg m = { .ifi_family = AF_UNSPEC };
+	const char *ifname = item;
+
+	out_bytes(o, &m, sizeof(m));
+	rtnl_put(o, IFLA_IFNAME, ifname, strlen(ifname) + 1);
+	rtnl_put_u32(o, IFLA_TXQLEN, TUN_QUEUE_LEN);
+}
+
+/* By rtnetlink: SIOCSIFTXQLEN takes privileges outside the namespace */
+static int tun_lengthen(const char *ifname)
+{
+	struct rtnl_job job = { .write = tun_write_queue, .type = RTM_NEWLINK,
+				.item = ifname, .rc = RTNL_PENDING };
+	int rc, fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -errno;
+	rc = rtnl_run(fd, &job, 1);
+	close(fd);
+	return rc ? rc : job.rc;
+}
+
 /**
  * tun_open() - Make the tap device, in the network namespace we are in
  * @ifname:	its name
@@ -329,7 +359,7 @@ static void tun_on_event(struct watch *w, uint32_t events, usec_t now)
 int tun_open(const char *ifname, const uint8_t *mac)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int fd, sock, rc = 0;
+	int fd, rc = 0;
 
 	if (strlen(ifname) >= sizeof(ifr.ifr_name))
 		return -EINVAL;
@@ -349,12 +379,10 @@ int tun_open(const char *ifname, const uint8_t *mac)
 		close(fd);
 		return rc;
 	}
-	ifr.ifr_qlen = TUN_QUEUE_LEN;
-	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock >= 0) {
-		ioctl(sock, SIOCSIFTXQLEN, &ifr);
-		close(sock);
-	}
+	rc = tun_lengthen(ifr.ifr_name);
+	if (rc)
+		debug("%s: queue as the kernel has it: %s", ifr.ifr_name,
+		      strerror(-rc));
 	return fd;
 }
 
