@@ -125,11 +125,17 @@ class Bed:
 
 
 def iperf3(run, to, args):
-    """Received Mbit/s, and bytes, of one run of the client."""
-    text = run("iperf3", "-J", "-c", to, "-t", f"{SECONDS:g}", "-O", "0.2",
-               *args.split(), timeout=SECONDS + 20, check=False)
-    r = json.loads(text)
-    if "error" in r:
+    """Received Mbit/s, and bytes, of one run of the client. A server that
+    still ends the run before, or a listener that is not there yet, is asked
+    again."""
+    for _ in range(10):
+        text = run("iperf3", "-J", "-c", to, "-t", f"{SECONDS:g}", "-O", "0.2",
+                   *args.split(), timeout=SECONDS + 20, check=False)
+        r = json.loads(text)
+        if "error" not in r:
+            break
+        time.sleep(0.3)
+    else:
         raise RuntimeError(r["error"])
     s = r["end"]["sum_received"]
     return s["bits_per_second"] / 1e6, s["bytes"]
