@@ -81,10 +81,26 @@ uint8_t *frame_l4(const struct loan *l, const struct addr *dst)
 	return l->hdr + packet_l2l3_len(dst);
 }
 
-static bool frame_csum_is_partial(uint8_t proto)
+/* Ethernet and IP headers. Return: bytes of them */
+static size_t frame_put_l2l3(struct loan *l, const struct packet_ends *e,
+			     uint8_t proto, size_t l4_len)
 {
-	return (proto == IPPROTO_TCP || proto == IPPROTO_UDP) &&
-	       link_caps()->csum;
+	size_t len = packet_put_l2l3(l->hdr, e, proto, l4_len);
+
+	if (!e->df && addr_is_v4(&e->dst))
+		packet_put_ip4_frag(l->hdr + ETH_HLEN_,
+				    (uint16_t)frame_next_id++, 0, false);
+	return len;
+}
+
+/* The same, and the checksum as a whole */
+static void frame_finish_whole(struct loan *l, const struct packet_ends *e,
+			       uint8_t proto, size_t l4_hlen)
+{
+	size_t l3_len = frame_put_l2l3(l, e, proto, l4_hlen + l->len);
+	struct slice payload = { l->iov, l->cnt, 0, l->len };
+
+	packet_put_csum(l->hdr + l3_len, l4_hlen, &payload, e, proto);
 }
 
 /**
@@ -95,26 +111,24 @@ static bool frame_csum_is_partial(uint8_t proto)
  * @proto:	IPPROTO_*
  * @l4_hlen:	length of the transport header, even
  *
- * Writes Ethernet and IP headers and the transport checksum. What may be
- * fragmented on its way (@e->df false) gets an identification of its own.
+ * Writes Ethernet and IP headers and the transport checksum, of TCP and UDP a
+ * partial one where the link allows. What may be fragmented on its way (@e->df
+ * false) gets an identification of its own.
  */
 void frame_finish(struct loan *l, const struct packet_ends *e, uint8_t proto,
 		  size_t l4_hlen)
 {
-	size_t l3_len = packet_put_l2l3(l->hdr, e, proto, l4_hlen + l->len);
-	struct slice payload = { l->iov, l->cnt, 0, l->len };
-	uint8_t *l4 = l->hdr + l3_len;
+	size_t l3_len;
 
-	if (!e->df && addr_is_v4(&e->dst))
-		packet_put_ip4_frag(l->hdr + ETH_HLEN_,
-				    (uint16_t)frame_next_id++, 0, false);
-	if (frame_csum_is_partial(proto)) {
-		l->csum_start = (uint16_t)l3_len;
-		l->csum_off = (uint16_t)packet_put_partial_csum(
-			l4, l4_hlen + l->len, e, proto);
-	} else {
-		packet_put_csum(l4, l4_hlen, &payload, e, proto);
+	if (!link_caps()->csum ||
+	    (proto != IPPROTO_TCP && proto != IPPROTO_UDP)) {
+		frame_finish_whole(l, e, proto, l4_hlen);
+		return;
 	}
+	l3_len = frame_put_l2l3(l, e, proto, l4_hlen + l->len);
+	l->csum_start = (uint16_t)l3_len;
+	l->csum_off = (uint16_t)packet_put_partial_csum(
+		l->hdr + l3_len, l4_hlen + l->len, e, proto);
 }
 
 /* Copy part of a slice into a loan's payload, behind what is there */
@@ -213,6 +227,9 @@ static bool frame_send_fragments(struct datagram *d)
  * @l4_hlen:	its length, even, at most 60
  * @payload:	what follows, copied; NULL: nothing
  *
+ * The checksum is always whole: DHCP clients read from raw sockets, and some take
+ * a partial one for wrong.
+ *
  * Return: true; false with the drop counted if the link has no room for all of
  * it, or it is longer than IP allows
  */
@@ -241,7 +258,7 @@ bool frame_send(const struct packet_ends *e, uint8_t proto, const void *l4_hdr,
 	memcpy(frame_l4(&l, &e->dst), l4_hdr, l4_hlen);
 	l.len = 0;
 	frame_append(&l, d.payload, 0, d.payload->len);
-	frame_finish(&l, e, proto, l4_hlen);
+	frame_finish_whole(&l, e, proto, l4_hlen);
 	link_commit(&l, 1);
 	return true;
 }

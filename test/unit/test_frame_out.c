@@ -283,8 +283,9 @@ TEST(partial_checksum)
 	setup(1500);
 	memlink_caps()->csum = true;
 	for (unsigned v4 = 0; v4 < 2; v4++) {
+		/* what a DHCP client would see in a raw socket is whole */
 		CHECK(send_udp(v4, 100));
-		CHECK(memlink_was_partial(0));
+		CHECK(!memlink_was_partial(0));
 		CHECK(parse(0));
 		memlink_clear();
 		finish(v4, true, 1001);
