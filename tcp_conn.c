@@ -225,6 +225,9 @@ static void tcp_conn_detach(struct tcp_conn *c)
 	loop_del(&c->watch);
 	close(fd);
 	c->watch.fd = -1;
+	/* No data is taken any more that an ACK could wait for */
+	c->ack_at = 0;
+	c->late = false;
 }
 
 /**

@@ -155,6 +155,40 @@ TEST(ack_in_a_stream_awaited)
 	tf_teardown();
 }
 
+/* A FIN right behind such an ACK ends the stream: no timer is left to spin */
+TEST(ack_in_a_stream_awaited_at_the_end)
+{
+	int32_t seq = 0;
+
+	tf_setup();
+	g.ws = 8;
+	open_out();
+	peer_drains(0);
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	SAW(FIN | ACK, 0, 0, 0);
+	sends(ACK, 0, 1, NULL, 0);
+	STATE(FIN_WAIT_2);
+	for (unsigned i = 0; i < 7; i++, seq += 1460) {
+		sends(ACK, seq, 1, pattern((size_t)seq), 1460);
+		peer_drains(1460);
+	}
+	forget();
+	sends(ACK, seq, 1, pattern((size_t)seq), 1460);
+	QUIET();
+	tf_later(3900);
+	SAW(ACK, 1, seq + 1460, 0);
+	sends(FIN | ACK, seq + 1460, 1, NULL, 0);
+	SAW(ACK, 1, seq + 1461, 0);
+	STATE(TIME_WAIT);
+	tf_later(1000);
+	CHECK(timer_next() > tf_now + USEC_PER_SEC);
+	tf_later(2 * USEC_PER_SEC);
+	CHECK(gone());
+	QUIET();
+	tf_teardown();
+}
+
 /* Not when the guest has little left that it may send */
 TEST(ack_in_a_stream_small_window)
 {
