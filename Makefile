@@ -78,8 +78,9 @@ endif
 # The same by its other name
 PASTA := $(PASST:%passt=%pasta)
 
-.PHONY: all check check-unit check-tree check-frames check-netns check-vm \
-	check-clients check-fuzz demo bench lint install deb clean objects unit fuzz FORCE
+.PHONY: all check check-unit check-tree check-frames check-netns \
+	check-netns-san check-vm check-clients check-fuzz demo bench lint \
+	install deb clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -144,8 +145,8 @@ check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh setup unit tree frames frames-vhost frames-san netns vm \
 		clients fuzz
-check-unit check-tree check-frames check-netns check-vm check-clients \
-check-fuzz: check-%:
+check-unit check-tree check-frames check-netns check-netns-san check-vm \
+check-clients check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*
 

@@ -145,6 +145,14 @@ part_netns()
 	PASTA=$PWD/pasta run_pytest netns test/netns -n "$((jobs * 2))"
 }
 
+part_netns_san()
+{
+	build SAN=1 all || { count netns-san 0 1; return; }
+	build build/xfer || { count netns-san 0 1; return; }
+	PASTA=$PWD/build/san/pasta run_pytest netns-san test/netns \
+		-n "$((jobs * 2))"
+}
+
 part_vm()
 {
 	build all || { count vm 0 1; return; }

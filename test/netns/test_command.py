@@ -6,7 +6,6 @@ import pty
 import re
 import select
 import signal
-import statistics
 import subprocess
 import termios
 import time
@@ -95,6 +94,15 @@ def test_root_inside_the_user_outside(run, place):
     assert os.stat(place + "/file").st_uid == rp.uid()
 
 
+def test_started_by_root(run, net):
+    """It becomes nobody, who is root inside."""
+    out = ok(run("--config-net", "sh", "-c",
+                 "id -u; cat /proc/self/uid_map; ip -br addr", drop=False))
+    words = out.split()
+    assert words[:4] == ["0", "0", "65534", "1"]
+    assert "192.0.2.2/24" in words
+
+
 def test_command_is_not_confined(run):
     """No filter and all capabilities: it may make namespaces of its own."""
     out = ok(run("sh", "-c", "cat /proc/self/status; unshare -Un true; "
@@ -164,8 +172,7 @@ def test_started_well_under_100_ms(run):
         ok(run("--config-net", "true"))
         times.append(time.monotonic() - before)
     # beside other tests: the best of some, with what starts it included
-    assert min(times) < 0.1, times
-    print("%.0f ms" % (1000 * statistics.median(times)))
+    assert min(times) < (0.5 if "/san/" in rp.binary() else 0.1), times
 
 
 # -- signals ----------------------------------------------------------------

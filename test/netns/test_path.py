@@ -156,7 +156,7 @@ def test_slow_reader(net, guest, spawn, xfer, fam):
 
 
 def eight(net, spawn, xfer, ns, fam, size):
-    """Eight connections each way at once, every byte checked."""
+    """Eight connections each way at once of this size, all bytes checked."""
     sinks = [spawn(net.remote, xfer, "sink", str(7510 + i), "check:%d" % i,
                    tcp=7510 + i) for i in range(8)]
     for i in range(8):
@@ -172,13 +172,10 @@ def eight(net, spawn, xfer, ns, fam, size):
         assert results(x.output.splitlines()[-1])["bytes"] == size, x.output
 
 
-def test_eight_each_way(net, guest, spawn, xfer, fam):
-    eight(net, spawn, xfer, guest.ns, fam, 16 << 20)
-
-
-@pytest.mark.slow
-def test_a_gigabyte_each_way(net, guest, spawn, xfer, fam):
-    eight(net, spawn, xfer, guest.ns, fam, 128 << 20)
+@pytest.mark.parametrize("fam,size", [(V4, 128 << 20), (V6, 16 << 20)],
+                         ids=["v4-1GiB", "v6-128MiB"])
+def test_eight_each_way(net, guest, spawn, xfer, fam, size):
+    eight(net, spawn, xfer, guest.ns, fam, size)
 
 
 @pytest.mark.parametrize("way", ["in", "out"])
