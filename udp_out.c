@@ -415,7 +415,7 @@ int udp_out_recv(struct flow *f)
 	size_t room = u->expect, most = udp_out_most(guest);
 	unsigned lent = UDP_OUT_BATCH, got, done;
 
-	if (u->segment && link_caps()->gso_udp)
+	if (u->segment && u->segment <= most && link_caps()->gso_udp)
 		return udp_out_recv_run(f);
 	if (u->gro) {
 		room = udp_out_most_gso(guest);

@@ -298,6 +298,23 @@ TEST(no_more)
 	teardown_gso();
 }
 
+/* A link whose frames have become too small for even one of the datagrams */
+TEST(smaller_frames)
+{
+	setup_gso(65520, "192.0.2.1");
+	send_many(10, 8000);
+	send_many(10, 8000);
+	CHECK(frames_with_many);
+	memlink_caps()->max_frame = 4000;
+	frames_with_many = 0;
+	send_one(8000);
+	turns();
+	/* in fragments */
+	CHECK_EQ(memlink_sent(), 3);
+	CHECK_EQ(turns(), 0);
+	teardown_gso();
+}
+
 int main(int argc, char **argv)
 {
 	return host_enter() ? unit_main(argc, argv) : 1;
