@@ -90,6 +90,9 @@ static size_t frame_put_l2l3(struct loan *l, const struct packet_ends *e,
 	if (!e->df && addr_is_v4(&e->dst))
 		packet_put_ip4_frag(l->hdr + ETH_HLEN_,
 				    (uint16_t)frame_next_id++, 0, false);
+	/* Segments are numbered from the frame's on by who makes them */
+	if (l->gso_size && l->len)
+		frame_next_id += (uint32_t)((l->len - 1) / l->gso_size);
 	return len;
 }
 

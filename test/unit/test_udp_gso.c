@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/bytes.h"
 #include "test/unit/udpfix.h"
 #include "test/unit/unit.h"
 #include "udp.h"
@@ -295,6 +296,29 @@ TEST(no_more)
 	}
 	CHECK_EQ(frames_with_many, 0);
 	CHECK_EQ(got, sent);
+	teardown_gso();
+}
+
+/* Each of a frame's datagrams will have an identification of its own */
+TEST(identifications)
+{
+	uint16_t id[2], gso;
+	struct packet p;
+	size_t len;
+
+	setup_gso(65520, "192.0.2.1");
+	send_many(10, 1372);
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned k = 0; k < 10; k++)
+			send_one(1372);
+		turns();
+		CHECK_EQ(memlink_sent(), 1);
+		id[i] = get_be16(memlink_frame(0, &len, &gso) + 14 + 4);
+		CHECK(parse(0, &p));
+		CHECK_EQ((p.payload.len + gso - 1) / gso, 10);
+		memlink_clear();
+	}
+	CHECK_EQ((uint16_t)(id[1] - id[0]), 10);
 	teardown_gso();
 }
 
