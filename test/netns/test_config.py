@@ -293,6 +293,13 @@ def test_mtu(pasta, mtu):
     assert link(pasta("--config-net", "--mtu", str(mtu)).ns)["mtu"] == mtu
 
 
+def test_queue(pasta):
+    """Room for the SYNs of thousands of connections opened at once: Linux'
+    own 1000 would have most of them wait for a second or more."""
+    assert link(pasta("--config-net").ns)["txqlen"] == 10000
+    assert link(pasta().ns)["txqlen"] == 10000
+
+
 def test_offloads(pasta):
     """The device has them: frames of 64 KiB at MTU 1500, no checksums."""
     i = link(pasta("--config-net", "--mtu", "1500").ns)

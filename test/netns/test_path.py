@@ -199,15 +199,11 @@ def test_bulk_by_the_bypass(net, pasta, spawn, xfer, fam, way):
 
 
 def test_5000_connections_at_once(net, guest, spawn, xfer, fam):
-    """All answered, none refused; and again once all are open. None has to
-    wait because the device's queue was full."""
+    """All answered, none refused; and again once all are open."""
     spawn(net.remote, xfer, "echo", "7540", tcp=7540)
     r = results(guest.ns.sh("ulimit -n $(ulimit -Hn); %s many %s 7540 5000 1"
                             % (xfer, fam.remote)))
     assert r["answered"] == 5000, r
-    (dropped,) = [i["stats64"]["tx"]["dropped"] for i in
-                  guest.ns.ip("-s", "link") if i["ifname"] == "eth0"]
-    assert dropped < 100
 
 
 def test_many_by_the_bypass(net, pasta, spawn, xfer):
