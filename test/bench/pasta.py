@@ -11,7 +11,7 @@ Prints each measure with what it is to reach, and how much of that it does.
   bypass  from the namespace's loopback to the host's, beside a process of the
           host's own on its loopback
   path    uploads to a server behind a veth of MTU 1500, beside a process of
-          the host's own
+          the host's own, with the host's congestion control
   start   `pasta --config-net true`, from its start to its end
 
   pasta.py [tap] [bypass] [path] [start]
@@ -252,9 +252,10 @@ def bench_path(net, found, table, n):
             if bed:
                 throughput(table, bed, measure, vm.REMOTE4, args)
             else:
+                # whose congestion control is the host's own, as our sockets'
                 sample(table, name, measure, "Mbit/s", lambda: iperf3(
                     lambda *c, **kw: net.run(net.host, *c, **kw), vm.REMOTE4,
-                    args)[0])
+                    "")[0])
         if bed:
             bed.close()
 
