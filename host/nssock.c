@@ -348,8 +348,11 @@ static int nssock_bind_there(int fd, const struct endpoint *e)
 	const struct nshelper_message m = { .op = NSHELPER_BIND,
 					    .seq = ++nssock_asked,
 					    .endpoint = *e };
-	int rc = nssock_request(&m, &fd);
+	/* What is not answered would fill the queue, and sending then wait */
+	int rc = nssock_is_late ? nssock_wait() : 0;
 
+	if (!rc)
+		rc = nssock_request(&m, &fd);
 	while (!rc && nssock_answered != m.seq)
 		rc = nssock_wait();
 	return rc ? rc : nssock_bind_rc;
