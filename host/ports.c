@@ -384,9 +384,14 @@ static int ports_open_proc(struct ports_source *s)
 	return 0;
 }
 
-/* Asks for both protocols: their modules are loaded by that */
+/*
+ * Asks for both protocols: their modules are loaded by that. Connected, as a
+ * hostile root of the namespace could otherwise send to the socket, too: an
+ * answer, or so much that we would read for ever.
+ */
 static int ports_open_diag(struct ports_source *s)
 {
+	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	static struct ports_map map;
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	int rc;
@@ -394,7 +399,10 @@ static int ports_open_diag(struct ports_source *s)
 	if (fd < 0)
 		return -errno;
 	*s = (struct ports_source){ .fd = { fd, -1, -1, -1 }, .count = 1 };
-	rc = ports_scan(s, IPPROTO_TCP, &map);
+	rc = connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)) ?
+	     -errno : 0;
+	if (!rc)
+		rc = ports_scan(s, IPPROTO_TCP, &map);
 	if (!rc)
 		rc = ports_scan(s, IPPROTO_UDP, &map);
 	if (rc)

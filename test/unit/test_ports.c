@@ -279,6 +279,23 @@ TEST(rest_of_another_dump)
 	sources_close(&s);
 }
 
+/* Root in the namespace may send to any socket of netlink's there */
+TEST(strangers_are_refused)
+{
+	struct ports_source s = diag();
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	struct nlmsghdr h = { .nlmsg_len = sizeof(h) };
+	struct sockaddr_nl to;
+	socklen_t len = sizeof(to);
+
+	CHECK(!getsockname(s.fd[0], (struct sockaddr *)&to, &len));
+	CHECK_EQ(sendto(fd, &h, sizeof(h), 0, (struct sockaddr *)&to, len), -1);
+	CHECK_EQ(errno, ECONNREFUSED);
+	SCAN(TCP, PORT, "");
+	close(fd);
+	sources_close(&s);
+}
+
 TEST(errors)
 {
 	struct ports_source s = { .fd = { -1, -1, -1, -1 }, .count = 1 };
