@@ -104,8 +104,10 @@ static const struct seccomp_rule seccomp_common[] = {
 #endif
 	CALL(clock_gettime), CALL(gettimeofday), CALL(getrandom),
 	CALL(unlinkat), CALL(dup3), CALL(exit), CALL(exit_group), CALL(rt_sigreturn),
-	CALL(rt_sigprocmask), CALL(getpid), CALL(gettid), CALL(tgkill),
+	CALL(rt_sigprocmask), CALL(getpid), CALL(gettid),
 	CALL(restart_syscall), CALL(futex), CALL(munmap), CALL(brk),
+	/* seccomp_own_threads() says which process: this one */
+	{ __NR_tgkill, { { .arg = 0, .mask = ~0u, .count = 1 } } },
 	{ __NR_mmap, NO_EXEC },
 	{ __NR_mprotect, NO_EXEC },
 	{ __NR_socket, {
@@ -304,6 +306,15 @@ static const struct seccomp_set seccomp_sets[SECCOMP_TABLES][2] = {
 #endif
 };
 
+/* In the foreground we see the user's other processes: nothing to signal */
+static void seccomp_own_threads(struct seccomp_rule *rules, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (rules[i].nr == __NR_tgkill)
+			rules[i].check[0].value[0] = (uint32_t)getpid();
+	}
+}
+
 static unsigned seccomp_rules(enum seccomp_table table,
 			      struct seccomp_rule *rules)
 {
@@ -316,6 +327,7 @@ static unsigned seccomp_rules(enum seccomp_table table,
 		n = seccomp_add(rules, n, seccomp_sanitizers,
 				sizeof(seccomp_sanitizers) /
 				sizeof(seccomp_sanitizers[0]));
+	seccomp_own_threads(rules, n);
 	qsort(rules, n, sizeof(rules[0]), seccomp_by_nr);
 	return n;
 }

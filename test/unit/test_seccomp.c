@@ -198,6 +198,17 @@ TEST(never)
 	}
 }
 
+/* raise() and abort(), and no signal to others */
+TEST(signals)
+{
+	for (unsigned t = 0; t < SECCOMP_NS_HELPER; t++) {
+		CHECK_EQ(seccomp_build(t, &prog), 0);
+		CHECK(allowed(__NR_tgkill, (uint64_t)getpid(), 5, SIGSTOP));
+		CHECK(killed(__NR_tgkill, (uint64_t)getpid() + 1, 5, SIGKILL));
+		CHECK(killed(__NR_tgkill, (uint64_t)getppid(), 5, SIGTERM));
+	}
+}
+
 /* Only what a pidfd names is waited for and signalled */
 TEST(pasta)
 {
