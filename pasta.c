@@ -172,6 +172,14 @@ void pasta_guest(void)
 		guest_give_addr(&found->addr[i].addr);
 }
 
+/* A command goes on, and what is sent to us is passed on until its end */
+static void pasta_on_tap_gone(void)
+{
+	warn("The namespace's interface %s has gone", pasta_conf->ns.ifname);
+	if (pasta_conf->ns.form != CONF_NS_COMMAND)
+		pasta_stop();
+}
+
 /**
  * pasta_link() - The tap device as the link, or none with --splice-only
  * @stop:	called in the loop where we have to end
@@ -186,7 +194,8 @@ const struct link_ops *pasta_link(void (*stop)(void))
 	pasta_stop = stop;
 	if (pasta_conf->ns.no_tap)
 		return none_init();
-	return tun_init(&(struct tun_conf){ .fd = pasta_tap, .gone = stop });
+	return tun_init(&(struct tun_conf){ .fd = pasta_tap,
+					   .gone = pasta_on_tap_gone });
 }
 
 /**
@@ -229,8 +238,8 @@ void pasta_watch(usec_t now)
  */
 void pasta_release(void)
 {
-	if (nssock_ready())	/* which was said */
-		pasta_stop();
-	else
-		command_release();
+	/* Which was said. A command that waits ends with us, unheard of */
+	if (nssock_ready())
+		exit(EXIT_FAILURE);
+	command_release();
 }

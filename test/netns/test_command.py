@@ -227,6 +227,41 @@ def test_killed_leaves_nothing(net):
     finish(p)
 
 
+def test_signal_without_interface(net):
+    """The command may delete it: what ends pasta is the command's end."""
+    p = start(net, "-I", "tap7", "sh", "-c", "ip link del tap7; sleep 0.3; "
+              "trap 'echo got; exit 7' TERM; echo ready; "
+              "for i in $(seq 40); do sleep 0.05; done")
+    assert p.stdout.readline() == "ready\n"
+    p.send_signal(signal.SIGTERM)
+    assert finish(p) == "got\n"
+    assert p.returncode == 7
+
+
+def kill_in_setup(p):
+    """Kill the helper of a pasta that starts, once it has joined the namespace
+    and goes on to leave the mounts."""
+    mounts = rp.ns_of(p.pid, "mnt")
+    while p.poll() is None:
+        for pid in rp.marked(p.mark):
+            try:
+                if os.getsid(pid) == pid and rp.ns_of(pid, "mnt") != mounts:
+                    os.kill(pid, signal.SIGKILL)
+                    return
+            except OSError:
+                pass
+
+
+def test_helper_dies_at_start(net):
+    """The command never runs, and nobody waits for its end. The moment is one
+    to be lucky with."""
+    for _ in range(10):
+        p = start(net, "sh", "-c", "echo ran")
+        kill_in_setup(p)
+        out = finish(p)
+        assert (out, p.returncode) in (("ran\n", 0), ("", 1))
+
+
 class Terminal:
     """pasta as a job of a terminal."""
 
