@@ -124,7 +124,7 @@ static unsigned in_take(struct virtq *q, unsigned max)
 
 	in.idle = false;
 	if (!n && !q->broken) {
-		in.idle = !virtq_kicks_on(q);
+		in.idle = !virtq_kicks_on(q, 1);
 		if (!in.idle)
 			n = virtq_take(q, in.heads, max);
 	}

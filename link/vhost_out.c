@@ -46,6 +46,8 @@
 #define OUT_IOV			2048
 /** Chains taken at a time */
 #define OUT_TAKE		64
+/** Looks for more chains while lending: a driver may add them all the time */
+#define OUT_TRIES		3
 
 /**
  * struct out_chain - a chain for a frame to the guest
@@ -70,6 +72,7 @@ struct out_chain {
  * @chain:	chains
  * @order:	which of them: [0, count) are in stock, in order, the others free
  * @count:	how many
+ * @most:	most there ever were at a time
  * @next:	behind the last one on loan
  * @hlen:	header bytes of a frame on loan
  * @first:	first chain of each, and behind the last
@@ -86,6 +89,7 @@ static struct vhost_out {
 	struct out_chain chain[OUT_STOCK];
 	uint16_t order[OUT_STOCK];
 	unsigned count;
+	unsigned most;
 	unsigned next;
 	size_t hlen;
 	unsigned first[LINK_BATCH + 1];
@@ -108,7 +112,7 @@ static void out_forget(void)
 {
 	for (unsigned i = 0; i < OUT_STOCK; i++)
 		out.order[i] = (uint16_t)i;
-	out.count = out.next = out.used = 0;
+	out.count = out.most = out.next = out.used = 0;
 	out.limit = OUT_FRAME_MAX;
 }
 
@@ -126,6 +130,8 @@ static bool out_fetch(struct virtq *q)
 		c->place = place++;
 		c->len = 0;
 	}
+	if (out.count > out.most)
+		out.most = out.count;
 	return n;
 }
 
@@ -245,6 +251,19 @@ static unsigned out_lend_some(struct virtq *q, struct loan *loans,
 	return i;
 }
 
+/*
+ * How many chains are worth a kick: a quarter of what the driver is known to
+ * have, where it has twice that many to give, or there is something to go on with
+ */
+static unsigned out_few(unsigned lent)
+{
+	unsigned few = out.most / 4, away = (out.most - out.count) / 2;
+
+	if (!lent && away < few)
+		few = away;
+	return few ? few : 1;
+}
+
 /**
  * vhost_out_reserve() - Lend frames; see link_reserve()
  * @q:		queue, mapped; may be broken on return
@@ -258,21 +277,21 @@ static unsigned out_lend_some(struct virtq *q, struct loan *loans,
 unsigned vhost_out_reserve(struct virtq *q, struct loan *loans, unsigned n,
 			   size_t hlen, size_t room)
 {
-	unsigned lent;
+	unsigned lent = 0;
 
 	out.next = out.used = 0;
 	out.hlen = hlen;
 	out.first[0] = 0;
 	assert(hlen <= OUT_HEADER_MAX);
-	lent = out_lend_some(q, loans, 0, n, room);
-	if (lent == n)
-		return n;
-	out.wanted = true;
-	/* Kicks are asked for only where one is waited for */
-	if (!q->broken && virtq_kicks_on(q)) {
+	for (unsigned tries = 0; tries < OUT_TRIES; tries++) {
 		lent = out_lend_some(q, loans, lent, n, room);
-		out.again |= lent < n;
+		if (lent == n)
+			return n;
+		out.wanted = true;
+		if (q->broken || !virtq_kicks_on(q, out_few(lent)))
+			return lent;
 	}
+	out.again = true;
 	return lent;
 }
 

@@ -301,20 +301,23 @@ void virtq_signal(struct virtq *q)
 /**
  * virtq_kicks_on() - Ask to be kicked when there is more
  * @q:		mapped queue
+ * @chains:	how much more, 1 at least; without event indices any is told of
  *
  * Return: true: there is already, and no kick need follow
  */
-bool virtq_kicks_on(struct virtq *q)
+bool virtq_kicks_on(struct virtq *q, unsigned chains)
 {
 	if (q->event_idx) {
-		store(virtq_avail_event(q), q->last_avail);
+		store(virtq_avail_event(q),
+		      (uint16_t)(q->last_avail + chains - 1));
 		virtq_mark_used(q, virtq_avail_event(q), sizeof(uint16_t));
 	} else {
 		store(&q->used->flags, 0);
 		virtq_mark_used(q, &q->used->flags, sizeof(q->used->flags));
 	}
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load(&q->avail->idx) != q->last_avail;
+	return (uint16_t)(load(&q->avail->idx) - q->last_avail) >=
+	       (q->event_idx ? chains : 1);
 }
 
 /**

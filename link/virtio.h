@@ -97,7 +97,7 @@ bool virtq_walk(struct virtq *q, uint16_t head, bool writable,
 void virtq_put(struct virtq *q, uint16_t head, uint32_t len);
 void virtq_publish(struct virtq *q);
 void virtq_signal(struct virtq *q);
-bool virtq_kicks_on(struct virtq *q);
+bool virtq_kicks_on(struct virtq *q, unsigned chains);
 void virtq_kicks_off(struct virtq *q);
 
 #endif /* LINK_VIRTIO_H */

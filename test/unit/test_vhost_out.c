@@ -233,6 +233,38 @@ TEST(legacy_header)
 	vdriver_close(&d);
 }
 
+/* Kicks are asked for when there is something to gain by one */
+TEST(kicks)
+{
+	setup(NUM, 12, true);
+	q.event_idx = true;
+	give(0, NUM, 1526);
+	CHECK_EQ(out_frames(100, 65000, 65000), 5);
+	CHECK(vhost_out_wanted());
+	CHECK_EQ(vring_avail_event(&d.ring[0]), NUM + NUM / 4 - 1);
+	CHECK_EQ(out_frames(1, 65000, 65000), 0);
+	CHECK_EQ(vring_avail_event(&d.ring[0]), NUM + NUM / 4 - 1);
+	CHECK(!vhost_out_again());
+	vdriver_close(&d);
+	/* a small queue, of which the driver holds three */
+	setup(4, 12, true);
+	q.event_idx = true;
+	give(0, 4, 1526);
+	CHECK_EQ(out_frames(1, 4000, 4000), 1);
+	CHECK_EQ(out_frames(1, 4000, 4000), 0);
+	CHECK_EQ(vring_avail_event(&d.ring[0]), 4);
+	vdriver_close(&d);
+	/* a driver that never offers more than two */
+	setup(NUM, 12, true);
+	q.event_idx = true;
+	give(0, 2, 1526);
+	CHECK_EQ(out_frames(3, 100, 100), 2);
+	CHECK_EQ(vring_avail_event(&d.ring[0]), 2);
+	CHECK_EQ(out_frames(1, 100, 100), 0);
+	CHECK_EQ(vring_avail_event(&d.ring[0]), 2);
+	vdriver_close(&d);
+}
+
 /* A queue that can never hold a frame of that size makes them smaller */
 TEST(a_small_queue)
 {

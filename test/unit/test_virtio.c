@@ -384,16 +384,24 @@ TEST(kicks)
 	setup();
 	virtq_kicks_off(&q);
 	CHECK_EQ(d.ring[1].used->flags, VRING_USED_F_NO_NOTIFY);
-	CHECK(!virtq_kicks_on(&q));
+	CHECK(!virtq_kicks_on(&q, 4));
 	CHECK_EQ(d.ring[1].used->flags, 0);
 	vdriver_avail(&d, 1, 0);
-	CHECK(virtq_kicks_on(&q));
+	CHECK(virtq_kicks_on(&q, 4));
 	q.event_idx = true;
 	q.last_avail = 1;
 	virtq_kicks_off(&q);
 	CHECK_EQ(d.ring[1].used->flags, 0);
-	CHECK(!virtq_kicks_on(&q));
+	CHECK(!virtq_kicks_on(&q, 1));
 	CHECK_EQ(vring_avail_event(&d.ring[1]), 1);
+	/* when the second of two is there */
+	CHECK(!virtq_kicks_on(&q, 2));
+	CHECK_EQ(vring_avail_event(&d.ring[1]), 2);
+	vdriver_avail(&d, 1, 0);
+	CHECK(virtq_kicks_on(&q, 1));
+	CHECK(!virtq_kicks_on(&q, 2));
+	vdriver_avail(&d, 1, 0);
+	CHECK(virtq_kicks_on(&q, 2));
 	teardown();
 }
 

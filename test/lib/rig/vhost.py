@@ -117,6 +117,7 @@ class Ring:
 
     def __init__(self, mem, off, num):
         self.mem, self.num, self.desc = mem, num, off
+        self.half = memoryview(mem).cast("H")
         self.avail = off + 16 * num
         self.used = (self.avail + 6 + 2 * num + 4095) & ~4095
         self.end = self.used + 6 + 8 * num
@@ -130,6 +131,11 @@ class Ring:
 
     def put(self, off, fmt, *values):
         struct.pack_into("<" + fmt, self.mem, off, *values)
+
+    def put16(self, off, value):
+        """What the device looks at meanwhile: in one piece, where pack_into()
+        writes zeroes first."""
+        self.half[off // 2] = value
 
     def get(self, off, fmt):
         return struct.unpack_from("<" + fmt, self.mem, off)
@@ -145,14 +151,14 @@ class Ring:
             self.publish()
 
     def publish(self, idx=None):
-        self.put(self.avail + 2, "H", self.idx if idx is None else idx)
+        self.put16(self.avail + 2, self.idx if idx is None else idx)
 
     def avail_flags(self, flags):
-        self.put(self.avail, "H", flags)
+        self.put16(self.avail, flags)
 
     def used_event(self, idx):
         """With EVENT_IDX: to be told when that one has been used."""
-        self.put(self.avail + 4 + 2 * self.num, "H", idx & 0xffff)
+        self.put16(self.avail + 4 + 2 * self.num, idx & 0xffff)
 
     def avail_event(self):
         return self.get(self.used + 4 + 8 * self.num, "H")[0]
@@ -398,8 +404,9 @@ class Port:
         return "".join("queue %d: available %d, event %d, used %d, seen %d\n" %
                        (q, r.idx, r.avail_event(), r.used_idx(), r.seen)
                        for q, r in enumerate(self.f.rings)) + \
-            "%d bytes waiting, %d buffers free" % (len(self.out),
-                                                   len(self.tx_free))
+            "%d bytes waiting, %d buffers free%s" % (
+                len(self.out), len(self.tx_free),
+                ", device stopped" if self.f.failed(0) else "")
 
     def kick(self, q, ring, old):
         ring.publish()
