@@ -221,7 +221,7 @@ static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
 	c->inactive = false;
 	if (events & (EPOLLIN | EPOLLERR))
 		c->drained = events & EPOLLERR && tcp_all_read(c);
-	if (events & EPOLLPRI && !c->urgent)
+	if (events & EPOLLPRI)
 		tcp_out_urgent(c);
 	if (events & EPOLLRDHUP)
 		c->host_eof = true;

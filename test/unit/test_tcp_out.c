@@ -800,6 +800,36 @@ TEST(urgent_data)
 	tf_teardown();
 }
 
+/* A second urgent byte while the first waits for the window: all is sent */
+TEST(urgent_data_twice)
+{
+	int32_t seq = 0;
+
+	tf_setup();
+	open_out();
+	g.window = 0;
+	sends(ACK, 0, 0, NULL, 0);
+	CHECK_EQ(send(g.fd, "abcU", 4, MSG_OOB), 4);
+	tf_turns();
+	CHECK_EQ(send(g.fd, "defV", 4, MSG_OOB), 4);
+	tf_turns();
+	peer_sends("ghi", 3);
+	QUIET();
+	g.window = 1000;
+	sends(ACK, 0, 0, NULL, 0);
+	for (unsigned i = 0; i < 4 && seq < 11; i++) {
+		while (waiting()) {
+			next();
+			CHECK_EQ(s.seq, seq);
+			CHECK(!memcmp(s.data, "abcUdefVghi" + seq, s.len));
+			seq += (int32_t)s.len;
+		}
+		sends(ACK, 0, seq, NULL, 0);
+	}
+	CHECK_EQ(seq, 11);
+	tf_teardown();
+}
+
 /* A connection peeks at all that is in flight, and consumes what is not */
 TEST(nothing_is_lost_or_twice)
 {
