@@ -586,7 +586,9 @@ void tcp_out_urgent(struct tcp_conn *c)
 		n = recv(c->watch.fd, NULL, 1 << 30,
 			 MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
 	}
-	c->urgent_seq = c->snd_una + (uint32_t)(n < 0 ? 0 : n);
+	/* Until our SYN is acknowledged, the queue begins behind it */
+	c->urgent_seq = c->snd_una + !tcp_conn_synchronized(c) +
+			(uint32_t)(n < 0 ? 0 : n);
 	c->urgent = n >= 0 && seq_le(c->snd_max, c->urgent_seq);
 }
 

@@ -800,6 +800,23 @@ TEST(urgent_data)
 	tf_teardown();
 }
 
+/* Urgent data that is there before the guest has answered */
+TEST(urgent_data_at_once)
+{
+	tf_setup();
+	peer_connect();
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	CHECK_EQ(send(g.fd, "abcU", 4, MSG_OOB), 4);
+	tf_turns();
+	peer_sends("more", 4);
+	sends(SYN | ACK, -1, 0, NULL, 0);
+	SAW(ACK, 0, 0, 3);
+	SAW(ACK | URG, 3, 0, 5);
+	CHECK(!memcmp(s.data, "Umore", 5));
+	tf_teardown();
+}
+
 /* A second urgent byte while the first waits for the window: all is sent */
 TEST(urgent_data_twice)
 {
