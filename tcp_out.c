@@ -343,6 +343,20 @@ static ssize_t tcp_peek(struct tcp_conn *c, unsigned loans, size_t *len)
 	return !n && c->host_error ? -ECONNRESET : n;
 }
 
+/*
+ * Without SO_PEEK_OFF, a peek past what is in flight stops at an urgent byte in
+ * there: what follows has to wait until the guest has acknowledged up to it
+ */
+static bool tcp_peek_stopped(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_nxt - c->snd_una;
+	int queued = 0;
+
+	return !tcp_has_peek_off && flight &&
+	       !ioctl(c->watch.fd, SIOCINQ, &queued) &&
+	       (uint32_t)queued > flight;
+}
+
 /* The socket's data has ended: FIN, or RST where it ended by an error */
 static void tcp_ended(struct tcp_conn *c, usec_t now)
 {
@@ -424,12 +438,14 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 	got = tcp_peek(c, n, &len);
 	if (got <= 0) {
 		link_commit(tcp_loans, 0);
+		if (!got && tcp_peek_stopped(c))
+			return 0;
 		c->drained |= !old;
 		if (got < 0 || (c->host_eof && !old))
 			tcp_ended(c, now);
 		return 0;
 	}
-	fin = c->host_eof && !c->host_error && !c->fin_out &&
+	fin = c->host_eof && !c->host_error && !c->fin_out && !old &&
 	      (size_t)got < len;
 	n = (unsigned)(((size_t)got + most - 1) / most);
 	tcp_fill_batch(c, n, (size_t)got, fin);
@@ -580,8 +596,10 @@ void tcp_out_urgent(struct tcp_conn *c)
 	if (ioctl(c->watch.fd, SIOCATMARK, &at) < 0)
 		return;
 	if (!at) {
-		setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &zero,
-			   sizeof(zero));
+		/* Else peeks begin at the head, and are to go on doing so */
+		if (tcp_has_peek_off)
+			setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &zero,
+				   sizeof(zero));
 		c->peek = UINT32_MAX;
 		n = recv(c->watch.fd, NULL, 1 << 30,
 			 MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -797,6 +798,63 @@ TEST(urgent_data)
 	SAW(ACK, 9, 0, 4);
 	sends(ACK, 0, 13, NULL, 0);
 	QUIET();
+	tf_teardown();
+}
+
+/* Sent again, up to the urgent byte at first; the end waits for its turn */
+TEST(urgent_data_is_resent)
+{
+	tf_setup();
+	open_out();
+	g.window = 4;
+	sends(ACK, 0, 0, NULL, 0);
+	CHECK_EQ(send(g.fd, "aU", 2, MSG_OOB), 2);
+	peer_sends("xy", 2);
+	SAW(ACK, 0, 0, 1);
+	SAW(ACK | URG, 1, 0, 3);
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	QUIET();
+	tf_later(1100 * USEC_PER_MSEC);
+	SAW(ACK, 0, 0, 1);
+	sends(ACK, 0, 1, NULL, 0);
+	SAW(ACK, 1, 0, 3);
+	CHECK(!memcmp(s.data, "Uxy", 3));
+	sends(ACK, 0, 4, NULL, 0);
+	SAW(ACK | FIN, 4, 0, 0);
+	tf_teardown();
+}
+
+/* A peek from the queue's head, where there is no other, stops at the byte */
+TEST(urgent_data_without_peek_off)
+{
+	struct rlimit was, none;
+
+	tf_setup();
+	getrlimit(RLIMIT_NOFILE, &was);
+	none = (struct rlimit){ 0, was.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	tcp_out_init(&(struct tcp_limits){ 15, 6 });
+	setrlimit(RLIMIT_NOFILE, &was);
+	open_out();
+	CHECK_EQ(send(g.fd, "abcU", 4, MSG_OOB), 4);
+	tf_turns();
+	peer_sends("more", 4);
+	SAW(ACK, 0, 0, 3);
+	sends(ACK, 0, 3, NULL, 0);
+	SAW(ACK | URG, 3, 0, 5);
+	CHECK(!memcmp(s.data, "Umore", 5));
+	peer_sends("again", 5);
+	sends(ACK, 0, 8, NULL, 0);
+	SAW(ACK, 8, 0, 5);
+	CHECK_EQ(send(g.fd, "xY", 2, MSG_OOB), 2);
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	SAW(ACK, 13, 0, 1);
+	QUIET();
+	sends(ACK, 0, 14, NULL, 0);
+	SAW(ACK | URG | FIN, 14, 0, 1);
+	CHECK_EQ(s.data[0], 'Y');
 	tf_teardown();
 }
 
