@@ -127,6 +127,11 @@ static int nshelper_open(int sock, struct nshelper_message *m)
 	}
 	m->count = n;
 	rc = nshelper_send(sock, m, fds, n);
+	if (rc) {	/* ETOOMANYREFS, ENOBUFS: they cannot go now */
+		m->rc = rc;
+		m->count = 0;
+		rc = nshelper_send(sock, m, NULL, 0);
+	}
 	while (n)
 		close(fds[--n]);
 	return rc;

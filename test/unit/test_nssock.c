@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,6 +235,34 @@ static void helper_is_late(void)
 	CHECK_EQ(nssock_bind(b, &e), 0);
 }
 
+/*
+ * How many descriptors of the user's may be on their way is limited (unix(7),
+ * ETOOMANYREFS): that is no end, and there are sockets again after it
+ */
+static void descriptors_under_way(void)
+{
+	struct nshelper_message m = { .op = NSHELPER_READY };
+	int fds[NSHELPER_FDS], s[2], fd, n = 0;
+	struct rlimit few, before;
+
+	begin();
+	CHECK(!prlimit(helper(), RLIMIT_NOFILE, NULL, &before));
+	few = (struct rlimit){ NSHELPER_FDS + 8, before.rlim_max };
+	CHECK(!prlimit(helper(), RLIMIT_NOFILE, &few, NULL));
+	CHECK(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s));
+	for (unsigned i = 0; i < NSHELPER_FDS; i++)
+		fds[i] = s[0];
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(nshelper_send(s[0], &m, fds, NSHELPER_FDS), 0);
+	while ((fd = nssock_open(IPPROTO_TCP, AF_INET)) >= 0 && n < 1000)
+		n++;
+	CHECK_EQ(fd, -ETOOMANYREFS);
+	CHECK(!prlimit(helper(), RLIMIT_NOFILE, &before, NULL));
+	CHECK(nssock_open(IPPROTO_TCP, AF_INET) >= 0);
+	close(s[0]);
+	close(s[1]);
+}
+
 static bool passes(void (*fn)(void))
 {
 	int status = procs_run(fn, said, sizeof(said));
@@ -264,6 +293,7 @@ TEST(trouble)
 {
 	CHECK(passes(helper_dies));
 	CHECK(passes(helper_is_late));
+	CHECK(passes(descriptors_under_way));
 }
 
 TEST(end_target)
