@@ -13,6 +13,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 (GET_FEATURES, SET_FEATURES, SET_OWNER, RESET_OWNER, SET_MEM_TABLE,
  SET_LOG_BASE, SET_LOG_FD, SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE,
@@ -456,6 +457,11 @@ class Port:
             raise BlockingIOError
         self.out += data
         self.pump()
+        # Nobody may call us again: what is sent is to arrive, as in a socket
+        end = time.monotonic() + 1
+        while self.out and not self.tx_free and time.monotonic() < end:
+            time.sleep(0.0005)
+            self.pump()
         return len(data)
 
     def frames(self):
