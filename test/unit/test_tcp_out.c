@@ -896,7 +896,7 @@ TEST(urgent_data_twice)
 		while (waiting()) {
 			next();
 			CHECK_EQ(s.seq, seq);
-			CHECK(!memcmp(s.data, "abcUdefVghi" + seq, s.len));
+			CHECK(!memcmp(s.data, &"abcUdefVghi"[seq], s.len));
 			seq += (int32_t)s.len;
 		}
 		sends(ACK, 0, seq, NULL, 0);
