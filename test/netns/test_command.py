@@ -172,7 +172,9 @@ def test_started_well_under_100_ms(run):
         ok(run("--config-net", "true"))
         times.append(time.monotonic() - before)
     # beside other tests: the best of some, with what starts it included
-    assert min(times) < (0.5 if "/san/" in rp.binary() else 0.1), times
+    busy = min(4, max(1, os.getloadavg()[0] / os.cpu_count()))
+    limit = 0.5 if "/san/" in rp.binary() else 0.1
+    assert min(times) < limit * busy, times
 
 
 # -- signals ----------------------------------------------------------------
