@@ -121,6 +121,16 @@ void isolation_user(uid_t uid, gid_t gid)
 	prctl(PR_SET_DUMPABLE, 1);
 }
 
+/*
+ * Where our file has capabilities, /proc/self is root's, and nobody else may
+ * write the maps of a user namespace. Not for the helper: who is root in the
+ * guest's could trace it.
+ */
+static void isolation_own_proc(void)
+{
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
 /**
  * isolation_lend() - The machine's root acts as somebody else for a while
  * @uid:	user to act as
@@ -133,6 +143,7 @@ void isolation_user(uid_t uid, gid_t gid)
  */
 bool isolation_lend(uid_t uid, gid_t gid)
 {
+	isolation_own_proc();
 	if (!isolation_machine_root())
 		return false;
 	if (setgroups(0, NULL) || setegid(gid) || seteuid(uid))
@@ -268,6 +279,7 @@ static int isolation_namespaces(bool pid_namespace)
 	gid_t gid = getegid();
 	int rc;
 
+	isolation_own_proc();
 	if (unshare(CLONE_NEWUSER))
 		return -errno;
 	rc = isolation_map(uid, gid);

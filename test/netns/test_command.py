@@ -5,7 +5,9 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
+import struct
 import subprocess
 import termios
 import time
@@ -440,6 +442,21 @@ def test_wrong_options(run, argv, word):
     assert lines and word in lines[0]
     if not rp.FOREIGN:
         assert len(lines) <= 2, r.stderr
+
+
+def test_low_port_by_file_capability(net, run, place, monkeypatch):
+    """As the manual says; such a program's /proc/self is root's, at first."""
+    copy = os.path.join(place, "pasta")
+    shutil.copy(os.path.realpath(rp.binary()), copy)
+    os.setxattr(copy, "security.capability", struct.pack(
+        "<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
+    monkeypatch.setenv("PASTA", copy)
+    # setpriv, that starts it, still has capabilities; env has none
+    r = run("-q", "-t", "99", "sh", "-c", "id -u; readlink /proc/self/ns/user",
+            prefix=["env"])
+    out = ok(r).split()
+    assert r.stderr == ""
+    assert out[0] == "0" and out[1] != os.readlink("/proc/self/ns/user")
 
 
 def test_port_taken(net, run):
