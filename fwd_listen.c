@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -140,6 +141,15 @@ static void fwd_listen_release(struct fwd_listener *l)
 	fwd_listen_free = fwd_listen_link(l);
 }
 
+static bool fwd_listen_is_v6(int fd)
+{
+	int family = AF_UNSPEC;
+	socklen_t len = sizeof(family);
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	return family == AF_INET6;
+}
+
 static int fwd_listen_watch(struct fwd_listener *l)
 {
 	int rc = loop_add(&l->watch, EPOLLIN);
@@ -175,6 +185,7 @@ int fwd_listen_open(const struct fwd_port *p)
 		.proto = p->proto,
 		.way = p->way,
 		.families = (uint8_t)fwd_families(p),
+		.v6 = fwd_listen_is_v6(fd),
 	};
 	rc = fwd_listen_watch(l);
 	if (rc) {

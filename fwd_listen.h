@@ -27,6 +27,7 @@
  * @way:	enum fwd_way
  * @families:	of fwd_families()
  * @paused:	not watched for the moment
+ * @v6:		an IPv6 socket, maybe of both families
  */
 struct fwd_listener {
 	struct watch watch;
@@ -37,6 +38,7 @@ struct fwd_listener {
 	uint8_t way;
 	uint8_t families;
 	bool paused;
+	bool v6;
 };
 
 int fwd_listen_start(uint8_t proto, watch_fn fn);

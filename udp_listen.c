@@ -128,7 +128,7 @@ static void udp_listen_forward(const struct fwd_listener *l, unsigned i,
 		drop(DROP_NO_ROUTE);
 		return;
 	}
-	if (udp_splice_take(l, &host, batch.from[i].sa.sa_family, &data, now))
+	if (udp_splice_take(l, &host, &data, now))
 		return;
 	f = udp_listen_flow(l, &host, now);
 	if (!f)

@@ -46,7 +46,6 @@
  * @timer:	its end; armed lazily: looks at @last when it fires
  * @last:	when a datagram last went either way
  * @listener:	what the client sent to; see udp_splice_listener()
- * @family:	of the listener's socket, AF_INET or AF_INET6
  * @replied:	the server has spoken, too
  */
 struct udp_splice {
@@ -54,7 +53,6 @@ struct udp_splice {
 	struct timer timer;
 	usec_t last;
 	const struct fwd_listener *listener;
-	int family;
 	bool replied;
 };
 
@@ -182,31 +180,30 @@ static const struct fwd_listener *udp_splice_listener(struct flow *f)
 
 /* Address that an answer leaves from; an IPv6 socket takes IPv4 ones mapped */
 static void udp_splice_from(struct msghdr *m, union udp_splice_control *control,
-			    const struct flow_side *client, int family)
+			    const struct flow_side *client, bool v6)
 {
-	struct in_pktinfo v4 = { .ipi_spec_dst = addr_to_v4(&client->local) };
-	struct in6_pktinfo v6 = { .ipi6_addr = addr_to_v6(&client->local),
-				  .ipi6_ifindex = client->ifindex };
-	bool is_v4 = family == AF_INET;
-	size_t len = is_v4 ? sizeof(v4) : sizeof(v6);
+	struct in_pktinfo info4 = { .ipi_spec_dst = addr_to_v4(&client->local) };
+	struct in6_pktinfo info6 = { .ipi6_addr = addr_to_v6(&client->local),
+				     .ipi6_ifindex = client->ifindex };
+	size_t len = v6 ? sizeof(info6) : sizeof(info4);
 	struct cmsghdr *c = &control->align;
 
 	memset(control, 0, sizeof(*control));
-	c->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
-	c->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
+	c->cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	c->cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO;
 	c->cmsg_len = CMSG_LEN(len);
-	memcpy(CMSG_DATA(c), is_v4 ? (void *)&v4 : (void *)&v6, len);
+	memcpy(CMSG_DATA(c), v6 ? (void *)&info6 : (void *)&info4, len);
 	m->msg_control = control;
 	m->msg_controllen = CMSG_SPACE(len);
 }
 
-static socklen_t udp_splice_client(const struct flow_side *client, int family,
+static socklen_t udp_splice_client(const struct flow_side *client, bool v6,
 				   union sockaddr_any *sa)
 {
 	const struct endpoint e = { client->remote, client->rport,
 				    client->ifindex };
 
-	if (family == AF_INET || !addr_is_v4(&client->remote))
+	if (!v6 || !addr_is_v4(&client->remote))
 		return addr_to_sockaddr(&e, sa);
 	*sa = (union sockaddr_any){ .sin6 = {
 		.sin6_family = AF_INET6,
@@ -221,14 +218,13 @@ static void udp_splice_answer(struct flow *f, const struct fwd_listener *l,
 			      unsigned count)
 {
 	const struct flow_side *client = &f->side[INI];
-	int family = udp_splice_of(f)->family;
 	union udp_splice_control control;
 	struct msghdr m = { 0 };
 	union sockaddr_any sa;
 
 	m.msg_name = &sa;
-	m.msg_namelen = udp_splice_client(client, family, &sa);
-	udp_splice_from(&m, &control, client, family);
+	m.msg_namelen = udp_splice_client(client, l->v6, &sa);
+	udp_splice_from(&m, &control, client, l->v6);
 	for (unsigned i = 0; i < count; i++) {
 		batch.iov[i] = (struct iovec){ answers.iov[i].iov_base,
 					       answers.msg[i].msg_len };
@@ -345,13 +341,12 @@ static struct flow *udp_splice_open(const struct flow_side *from,
  * udp_splice_take() - Take a client's datagram if it bypasses the link
  * @l:		listener that it came to
  * @from:	the client's side
- * @family:	of the listener's socket: AF_INET6, maybe for an IPv4 client, too
  * @data:	the datagram; to be kept until udp_splice_flush()
  * @now:	time
  * Return: true: taken, or dropped and counted; false: it goes by the link
  */
 bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
-		     int family, const struct iovec *data, usec_t now)
+		     const struct iovec *data, usec_t now)
 {
 	struct flow *f = flow_lookup(IPPROTO_UDP, from, NULL);
 	const struct port_rule *r = fwd_listen_rule(l);
@@ -369,7 +364,6 @@ bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
 	}
 	u = udp_splice_of(f);
 	u->listener = l;
-	u->family = family;
 	u->last = now;
 	udp_splice_queue(f, data);
 	return true;

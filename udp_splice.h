@@ -14,7 +14,7 @@
 
 void udp_splice_init(void);
 bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
-		     int family, const struct iovec *data, usec_t now);
+		     const struct iovec *data, usec_t now);
 void udp_splice_flush(void);
 
 #endif /* UDP_SPLICE_H */

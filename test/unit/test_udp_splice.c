@@ -390,6 +390,27 @@ TEST(listener_goes)
 	teardown();
 }
 
+/* The same port by a socket of another family is as good */
+TEST(listener_comes_again)
+{
+	struct fwd_port p = { .proto = IPPROTO_UDP, .way = FWD_IN,
+			      .families = FWD_V4 };
+
+	setup();
+	serve("127.0.0.1");
+	client = dial("127.0.0.1");
+	exchange("hello");
+	fwd_listen_close(fwd_listen_on(IPPROTO_UDP, FWD_IN, port));
+	p.port = port;
+	p.rule = fwd_rule(IPPROTO_UDP, FWD_IN, 0);
+	CHECK_EQ(fwd_listen_open(&p), 0);
+	CHECK_EQ(server_says("answer", 6), 6);
+	turns();
+	CHECK_EQ(recv(client, got, sizeof(got), 0), 6);
+	exchange("hello");
+	teardown();
+}
+
 TEST(without_descriptors)
 {
 	struct rlimit was, low;
