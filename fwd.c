@@ -30,7 +30,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -229,10 +228,13 @@ static int fwd_listen_udp(int fd, const struct fwd_port *p,
 static unsigned fwd_listen_scope(const struct fwd_port *p,
 				 const struct addr *a)
 {
-	if (!addr_is_link_local6(a) || p->way == FWD_OUT)
+	/*
+	 * By a name it is bound to the device, and that is enough. The name's
+	 * index would be a call that is not allowed in the loop.
+	 */
+	if (!addr_is_link_local6(a) || p->way == FWD_OUT || *p->rule->ifname)
 		return 0;
-	return *p->rule->ifname ? if_nametoindex(p->rule->ifname) :
-				  conf_family_of(fwd_conf, a)->ifindex;
+	return conf_family_of(fwd_conf, a)->ifindex;
 }
 
 static int fwd_listen_socket_of(const struct fwd_port *p)

@@ -505,6 +505,19 @@ def test_auto_for_one_address(net, pasta):
     ls.close()
 
 
+def test_auto_for_a_link_local_address(net, pasta):
+    """Its interface is known by name, which nobody may ask for later on."""
+    host = net.host
+    (dev,) = {r["dev"] for r in rp.ip(host, "route show default")}
+    (ll,) = [a["local"] for i in rp.ip(host, "-6 addr show dev", dev)
+             for a in i["addr_info"] if a["scope"] == "link"]
+    p = pasta("--config-net", *NONE, "-t", "%s%%%s/auto" % (ll, dev))
+    ls = p.ns.listen("::", 7469)
+    until(lambda: rp.listening(host, "tcp", 7469), time.monotonic())
+    ls.close()
+    until(lambda: not rp.listening(host, "tcp", 7469), time.monotonic())
+
+
 def test_auto_off(net, pasta):
     p = pasta("--config-net", *NONE)
     a, b = net.host.listen("0.0.0.0", 7469), p.ns.listen("0.0.0.0", 7470)
