@@ -102,6 +102,9 @@ static const struct seccomp_rule seccomp_common[] = {
 #ifdef __NR_epoll_wait
 	CALL(epoll_wait),
 #endif
+#ifdef __NR_time	/* time(), without a vDSO */
+	CALL(time),
+#endif
 	CALL(clock_gettime), CALL(gettimeofday), CALL(getrandom),
 	CALL(unlinkat), CALL(dup3), CALL(exit), CALL(exit_group), CALL(rt_sigreturn),
 	CALL(rt_sigprocmask), CALL(getpid), CALL(gettid),

@@ -198,6 +198,17 @@ TEST(never)
 	}
 }
 
+/* All that the C library may ask where the kernel maps it no vDSO */
+TEST(clocks)
+{
+	CHECK_EQ(seccomp_build(SECCOMP_PASTA, &prog), 0);
+	CHECK(allowed(__NR_clock_gettime, 0, 0, 0));
+	CHECK(allowed(__NR_gettimeofday, 0, 0, 0));
+#ifdef __NR_time
+	CHECK(allowed(__NR_time, 0, 0, 0));
+#endif
+}
+
 /* raise() and abort(), and no signal to others */
 TEST(signals)
 {
