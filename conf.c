@@ -371,7 +371,7 @@ static const struct option_def conf_options[] = {
 	  "implies --netns-only, without --userns",
 	  conf_set_netns, &conf.ns.netns, CONF_PATH_MAX },
 	{ "userns", NULL, 0, "PATH", PASTA, NULL,
-	  "User namespace to join, with PID or --netns; default: that of PID",
+	  "User namespace to join; default: that of PID, a new one for COMMAND",
 	  conf_ns_set_path, &conf.ns.userns, CONF_PATH_MAX },
 	{ "netns-only", NULL, 0, NULL, PASTA, NULL,
 	  "Join, or make, no user namespace",

@@ -74,8 +74,6 @@ static void conf_ns_check(const struct conf_ns *ns, const char *netns)
 {
 	if (ns->netns_only && *ns->userns)
 		die("--netns-only and --userns: not together");
-	if (ns->form == CONF_NS_COMMAND && *ns->userns)
-		die("--userns %s: needs PID or --netns", ns->userns);
 	if (!ns->no_pidns || ns->form == CONF_NS_COMMAND)
 		return;
 	if (netns)

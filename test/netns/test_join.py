@@ -51,6 +51,18 @@ def test_join(net, pasta, held, spawn, fam, form, background):
     pasta_gone(h)
 
 
+def test_command_in_a_user_namespace(run, held):
+    """--userns with a command: it joins that one, and has a network of its own."""
+    h = held()
+    r = run("--userns", "/proc/%d/ns/user" % h.pid, "--config-net", "readlink",
+            "/proc/self/ns/user", "/proc/self/ns/net")
+    assert r.returncode == 0, r.stderr
+    user, network = r.stdout.split()
+    assert user == os.readlink("/proc/%d/ns/user" % h.pid)
+    assert network not in (os.readlink("/proc/%d/ns/net" % h.pid),
+                           os.readlink("/proc/self/ns/net"))
+
+
 def pasta_gone(h):
     """The namespace is there still, and the tap device is not."""
     wait_for(lambda: [i["ifname"] for i in h.ns.ip("link")] == ["lo"])

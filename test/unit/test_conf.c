@@ -671,6 +671,8 @@ TEST(ns_join)
 	CHECK_EQ(c->ns.form, CONF_NS_PATH);
 	CHECK(!strcmp(c->ns.netns, "/proc/self/ns/net"));
 	CHECK(c->ns.netns_only && !c->foreground);
+	c = PARSE_NS("--userns", "/proc/self/ns/user", "ls");
+	CHECK(c->ns.form == CONF_NS_COMMAND && c->foreground);
 	c = PARSE_NS("--userns", "/proc/self/ns/user", "--netns",
 		     "/proc/self/ns/net");
 	CHECK(!c->ns.netns_only);
@@ -745,8 +747,6 @@ TEST(ns_conflicts)
 		  { "--netns /proc/self/ns/net", "(1)" } },
 		{ { "--netns-only", "--userns", "/proc/self/ns/user" },
 		  { "--netns-only", "--userns" } },
-		{ { "--userns", "/proc/self/ns/user", "ls" },
-		  { "--userns /proc/self/ns/user", "--netns" } },
 		{ { "-4", "-T", "::1/80" }, { "--tcp-ns ::1/80", "IPv6" } },
 		{ { "--socket", "/s" }, { "--socket", "pasta" } },
 		{ { "--socket-path=/s" }, { "--socket", "pasta" } },
