@@ -131,10 +131,10 @@ class Daemon:
         """A guest; over vhost-user with these features, and as port says."""
         s = self.socket()
         if self.vhost:
-            s = vhost.Port(s, (features or vhost.PLAIN | vhost.EVENT_IDX |
-                               vhost.INDIRECT) |
-                           (vhost.OFFLOADS if LINK == "vhost-offload" else 0),
-                           **(port or {}))
+            usual = vhost.PLAIN | vhost.EVENT_IDX | vhost.INDIRECT
+            if LINK == "vhost-offload":
+                usual |= vhost.OFFLOADS
+            s = vhost.Port(s, features or usual, **(port or {}))
         g = Guest(s, **kw)
         self.guests.append(g)
         return g
