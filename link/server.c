@@ -9,7 +9,8 @@
  * With a client here, a second one waits for a turn: if the first hung up
  * before, the kernel reports both in one go, in any order.
  *
- * State: the listening watch, and whether a client is here.
+ * State: the listening watch, the timer of its pause, and whether a client is
+ * here.
  */
 #include "link/server.h"
 
@@ -26,10 +27,13 @@
 
 #define SERVER_DEFAULT_PATH	"/tmp/passt_%d.socket"
 #define SERVER_DEFAULT_PATHS	64
+/** Out of descriptors or memory: how long until a client is tried again */
+#define SERVER_PAUSE		(100 * USEC_PER_MSEC)
 
 static struct server_conf server_conf;
 static server_fn server_serve;
 static struct watch server_listener = { .fd = -1 };
+static struct timer server_again;
 /* A client is here; it hung up; another one waits, put off for a turn */
 static bool server_busy;
 static bool server_leaving;
@@ -47,6 +51,23 @@ static int server_take(int fd, usec_t now)
 	return rc;
 }
 
+static void server_accept_again(struct timer *t, usec_t now)
+{
+	if (loop_mod(&server_listener, EPOLLIN))
+		timer_arm(t, now + SERVER_PAUSE);
+}
+
+/* Level-triggered: a client that cannot be accepted would wake us for ever */
+static void server_pause(int error, usec_t now)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS &&
+	    error != ENOMEM)
+		return;
+	warn_limited("Cannot accept a client: %s", strerror(error));
+	if (!loop_mod(&server_listener, 0))
+		timer_arm(&server_again, now + SERVER_PAUSE);
+}
+
 static void server_on_listener(struct watch *w, uint32_t events, usec_t now)
 {
 	int fd;
@@ -58,8 +79,10 @@ static void server_on_listener(struct watch *w, uint32_t events, usec_t now)
 	}
 	fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	server_rival = false;
-	if (fd < 0)
+	if (fd < 0) {
+		server_pause(errno, now);
 		return;
+	}
 	if (server_busy) {
 		warn_limited("A second client was turned away");
 		close(fd);
@@ -79,6 +102,7 @@ void server_init(const struct server_conf *c, server_fn serve)
 	server_serve = serve;
 	server_listener = (struct watch){ .fn = server_on_listener,
 					  .fd = c->listen_fd };
+	server_again.fn = server_accept_again;
 	server_busy = server_leaving = server_rival = false;
 }
 
@@ -126,6 +150,7 @@ void server_close(void)
 	if (server_listener.fd >= 0)
 		close(server_listener.fd);
 	server_listener.fd = -1;
+	timer_cancel(&server_again);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,6 +16,7 @@
 
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/timer.h"
 #include "test/unit/unit.h"
 
 static int served = -1;
@@ -102,6 +104,30 @@ static void end(void)
 {
 	server_close();
 	cleanup();
+}
+
+/* No descriptor for a client: it waits, and does not keep us awake */
+TEST(out_of_descriptors)
+{
+	struct rlimit was;
+	int a;
+
+	make_path();
+	CHECK(timer_init(1) >= 0);
+	setup(listen_at(path), -1, false);
+	a = client_connect();
+	CHECK(!getrlimit(RLIMIT_NOFILE, &was));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, was.rlim_max }));
+	turns();
+	CHECK_EQ(serves, 0);
+	CHECK_EQ(loop_wait(0), 0);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
+	timer_run(1 + USEC_PER_SEC);
+	turns();
+	CHECK_EQ(serves, 1);
+	close(a);
+	close(served);
+	end();
 }
 
 TEST(one_client_after_another)
