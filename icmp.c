@@ -243,6 +243,7 @@ static void icmp_tell(struct flow *f, struct icmp_error *e, const uint8_t *icmp,
 	len = len < ICMP6_QUOTE ? len : ICMP6_QUOTE;
 	o.len = packet_put_l2l3(buf, &ends, f->proto, len);
 	h = out_room(&o, len);
+	assert(h);
 	memcpy(h, icmp, len);
 	put_be16(h + 4, g->rport);
 	e->to = g->remote;

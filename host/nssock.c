@@ -121,7 +121,7 @@ static void nssock_close(const int *fds, unsigned n)
 /* Takes in one message: 0, or a negative error code, -EAGAIN: there is none */
 static int nssock_take(int flags)
 {
-	struct nshelper_message m;
+	struct nshelper_message m = { 0 };
 	int fds[NSHELPER_FDS], n;
 
 	if (nssock_sock.fd < 0)
@@ -201,7 +201,7 @@ static int nssock_ask(struct nssock_pool *p, unsigned fill)
 /* The set-up's descriptors, which the daemon waits for at its start */
 static int nssock_setup_answer(int sock, int fds[NSHELPER_FDS])
 {
-	struct nshelper_message m;
+	struct nshelper_message m = { 0 };
 	int come[NSHELPER_FDS];
 	int n = nshelper_receive(sock, &m, come, 0);
 

@@ -133,6 +133,7 @@ int option_run(const struct option_table *t, int argc, char **argv)
 		if (val == '?' || val == ':')
 			option_refuse(t, val, argv);
 		o = option_find(t, val);
+		assert(o);	/* all that getopt_long() knows is the table's */
 		o->fn(o, o->arg ? optarg : NULL);
 	}
 	return optind;
