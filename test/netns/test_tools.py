@@ -139,6 +139,18 @@ def test_iperf3(net, guest, spawn, fam):
         assert end["sum"]["lost_percent"] < 20, way
 
 
+def test_upload_grows_the_send_buffer(net, guest, spawn, fam):
+    """A sender that stays within the room that it is told of has the host's
+    kernel make more of it, on a path of MTU 1500 too."""
+    spawn(net.remote, "iperf3", "-s", "-B", fam.remote, tcp=5201)
+    spawn(guest.ns, "iperf3", "-c", fam.remote, "-t", "20")
+
+    def buffer():
+        text = net.host.sh("ss -tmnH dport = 5201")
+        return max(map(int, re.findall(r",tb(\d+),", text)), default=0)
+    wait_for(lambda: buffer() > 1 << 20, 15)
+
+
 def test_iperf3_server_inside(net, pasta, spawn, fam):
     p = pasta("--config-net", "-t", "5201", "-u", "5201")
     spawn(p.ns, "iperf3", "-s", tcp=5201)
