@@ -74,7 +74,7 @@ class Pmd:
 
 @pytest.fixture(scope="module")
 def pmd(net):
-    daemon = vm.Daemon(net, "--vhost-user", "-t", "8022")
+    daemon = vm.Daemon(net, "--vhost-user", "-t", "8042")
     p = Pmd(net, daemon)
     yield p
     p.close()
@@ -116,8 +116,8 @@ def test_udp(pmd, net, servers):
 
 
 def test_forwarded_port(pmd, net, servers):
-    servers(pmd.ns, "echo", 8022)
-    r = vm.results(net.run(net.remote, vm.XFER, "rr", vm.HOST4, "8022", "20"))
+    servers(pmd.ns, "echo", 8042)
+    r = vm.results(net.run(net.remote, vm.XFER, "rr", vm.HOST4, "8042", "20"))
     assert r["median_us"] > 0
 
 
