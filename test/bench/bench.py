@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Side by side, in one run, interleaved: our passt, Debian's of this release
-and of sid, and QEMU's user networking. Prints one table, medians.
+and of sid, and QEMU's user networking. Prints one table: medians, and the
+median over the rounds of ours to the best of the others.
 
   guest   the same emulated guest for all, a NIC each; iperf3 and xfer
   peer    no guest: peer.c on the daemon's socket, so that its own limits show
@@ -59,25 +60,34 @@ class Table:
         self.samples.setdefault(measure, {}).setdefault(backend, []).append(
             value)
 
+    def ratio(self, measure, names):
+        """Ours to the best of the others, turned so that above 1 is better:
+        the median over the rounds of each one's ratio within a round, since
+        a machine's speed changes from round to round; None without both."""
+        row = self.samples[measure]
+        more = self.units[measure] == "Mbit/s"
+        worst = None
+        for name in set(names) & set(row) - {"ours"}:
+            pairs = [(a, b) if more else (b, a)
+                     for a, b in zip(row.get("ours", ()), row[name])
+                     if a > 0 and b > 0]
+            if pairs:
+                r = statistics.median(a / b for a, b in pairs)
+                worst = r if worst is None else min(worst, r)
+        return worst
+
     def show(self, title, names):
-        """Print it; the ratio is ours to the best of the others, turned so
-        that above 1 is better."""
+        """Print it: medians, and ours to the best of the others."""
         if not self.samples:
             return
         print(f"\n{title}\n{'':34}{'':>8}" +
               "".join(f"{n:>10}" for n in names) + f"{'ours:best':>11}")
         for measure, row in self.samples.items():
-            unit = self.units[measure]
             mid = {n: statistics.median(v) for n, v in row.items()}
-            more = unit == "Mbit/s"
-            rest = [v for n, v in mid.items() if n in names and n != "ours"]
-            ratio = ""
-            if "ours" in mid and rest and mid["ours"] > 0 and min(rest) > 0:
-                best = max(rest) if more else min(rest)
-                r = mid["ours"] / best if more else best / mid["ours"]
-                ratio = f"{r:.2f}"
+            r = self.ratio(measure, names)
             cells = "".join(f"{self.cell(mid.get(n)):>10}" for n in names)
-            print(f"{measure:34}{unit:>8}{cells}{ratio:>11}")
+            print(f"{measure:34}{self.units[measure]:>8}{cells}"
+                  f"{'' if r is None else f'{r:.2f}':>11}")
 
     @staticmethod
     def cell(v):
