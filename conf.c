@@ -126,12 +126,12 @@ static void conf_set_socket(const struct option_def *o, const char *value)
 	conf.fd = -1;
 }
 
-static void conf_set_ignored(const struct option_def *o, const char *value)
+static void conf_set_repair(const struct option_def *o, const char *value)
 {
 	static char path[CONF_PATH_MAX];
 
 	option_check(o, value, value_text(value, path, o->max));
-	wish.ignored = true;
+	conf.migration = true;
 }
 
 static void conf_set_fd(const struct option_def *o, const char *value)
@@ -348,14 +348,14 @@ static const struct option_def conf_options[] = {
 	  "Print as JSON what kind of vhost-user back-end this is and exit; "
 	  "other options do not matter", conf_show_capabilities, NULL, 0 },
 	{ "repair-path", NULL, 0, "PATH", PASST, NULL,
-	  "No effect: this version does not migrate", conf_set_ignored, NULL,
+	  "No effect: this version does not migrate", conf_set_repair, NULL,
 	  CONF_PATH_MAX },
 	{ "migrate-exit", NULL, 0, NULL, PASST, NULL,
 	  "No effect: this version does not migrate", option_set_flag,
-	  &wish.ignored, true },
+	  &conf.migration, true },
 	{ "migrate-no-linger", NULL, 0, NULL, PASST, NULL,
 	  "No effect: this version does not migrate", option_set_flag,
-	  &wish.ignored, true },
+	  &conf.migration, true },
 
 	{ "config-net", NULL, 0, NULL, PASTA, "The namespace",
 	  "Configure the interface inside: addresses, routes, MTU; default: "

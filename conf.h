@@ -45,6 +45,7 @@ enum conf_mode { MODE_PASST, MODE_PASTA };
  * @fd:		--fd, or -1
  * @one_off:	--one-off
  * @vhost_user:	--vhost-user: --socket and --fd speak that
+ * @migration:	an option of live migration was given, which there is not yet
  * @mtu:	MTU announced to the guest; 0: none
  * @mac:	source MAC of what we send
  * @family:	per family, [CONF_V4] and [CONF_V6]
@@ -89,6 +90,7 @@ struct conf {
 	int fd;
 	bool one_off;
 	bool vhost_user;
+	bool migration;
 	unsigned mtu;
 	uint8_t mac[6];
 	struct conf_family family[CONF_FAMILIES];

@@ -22,8 +22,8 @@
 
 #include "lib/log.h"
 
-/** As many as two ways, two protocols can have ports by half */
-#define FWD_LISTENERS	(128 * 1024)
+/** As many as two ways, two protocols can have ports */
+#define FWD_LISTENERS	(256 * 1024)
 
 /**
  * struct fwd_listen_ports - the ports of a protocol that one way listens on

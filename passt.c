@@ -4,8 +4,9 @@
  *
  *	what the user wants	conf_parse()
  *	pasta: the namespace	found, or made with a command that waits in it
- *	open what is needed	log, capture, PID file; then no root any more
+ *	open what is needed	log, capture, PID file; then root is somebody else
  *	the modules, bottom up	loop, guest, flow, forwarding, link, TCP, ...
+ *	no root any more	all is made that a failed start would have to remove
  *	leave the host		namespaces, empty root, no capabilities
  *	background		the foreground process ends when all is ready
  *	last			no new privileges, system call filter; the loop
@@ -70,6 +71,11 @@ struct passt_file {
 
 static struct passt_file passt_socket = { .dir = -1 };
 static struct passt_file passt_pid = { .dir = -1 };
+/* These stay, unless the start fails */
+static struct passt_file passt_log = { .dir = -1 };
+static struct passt_file passt_pcap = { .dir = -1 };
+/* We are root, and act as somebody else for now */
+static bool passt_lent;
 static int passt_pid_fd = -1;
 static char passt_path[sizeof(((struct conf *)0)->socket)];
 static struct watch passt_signals;
@@ -92,6 +98,24 @@ static void passt_file_note(struct passt_file *f, const char *path, bool ours)
 	f->ours = ours;
 }
 
+/* Where there is no such file, an empty one: opening it says what is wrong */
+static void passt_file_make(struct passt_file *f, const char *path)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return;
+	close(fd);
+	passt_file_note(f, path, true);
+}
+
+static void passt_file_keep(struct passt_file *f)
+{
+	if (f->dir >= 0)
+		close(f->dir);
+	f->dir = -1;
+}
+
 static void passt_file_remove(struct passt_file *f)
 {
 	if (f->dir >= 0 && f->ours)
@@ -99,11 +123,22 @@ static void passt_file_remove(struct passt_file *f)
 	f->dir = -1;
 }
 
+/* Root's way to make what its user may not; otherwise nothing changes */
+static void passt_unlend(void)
+{
+	if (passt_lent)
+		isolation_return();
+	passt_lent = false;
+}
+
 /* Nothing half-made is left behind by a start that failed */
 static void passt_cleanup(void)
 {
+	passt_unlend();
 	passt_file_remove(&passt_socket);
 	passt_file_remove(&passt_pid);
+	passt_file_remove(&passt_pcap);
+	passt_file_remove(&passt_log);
 }
 
 static void passt_end(void)
@@ -225,19 +260,33 @@ static void passt_guest_init(const struct conf *c)
 		pasta_guest();
 }
 
+/*
+ * In a directory that only root may write to, root makes the socket, for a
+ * hypervisor that is root's
+ */
+static int passt_listen(const struct conf *c)
+{
+	int fd = server_listen(c->socket, passt_path, sizeof(passt_path));
+
+	if (fd == -EACCES && passt_lent) {
+		passt_unlend();
+		fd = server_listen(c->socket, passt_path, sizeof(passt_path));
+		passt_lent = isolation_lend(c->uid, c->gid);
+	}
+	if (fd < 0)
+		die("--socket %s: %s", *c->socket ? c->socket : "(default)",
+		    strerror(-fd));
+	passt_file_note(&passt_socket, passt_path, true);
+	return fd;
+}
+
 static const struct link_ops *passt_link(const struct conf *c)
 {
 	struct server_conf s = { .listen_fd = -1, .fd = c->fd,
 				 .one_off = c->one_off, .stop = passt_end };
 
-	if (c->fd < 0) {
-		s.listen_fd = server_listen(c->socket, passt_path,
-					    sizeof(passt_path));
-		if (s.listen_fd < 0)
-			die("--socket %s: %s", *c->socket ? c->socket :
-			    "(default)", strerror(-s.listen_fd));
-		passt_file_note(&passt_socket, passt_path, true);
-	}
+	if (c->fd < 0)
+		s.listen_fd = passt_listen(c);
 	return c->vhost_user ? vhost_user_init(&s) : stream_init(&s);
 }
 
@@ -342,6 +391,9 @@ static void passt_tell(const struct conf *c)
 	conf_host_describe(c->family,
 			   quiet ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 			   c->dhcp_dns);
+	if (c->migration)
+		info("Live migration is not there yet: --repair-path, "
+		     "--migrate-exit and --migrate-no-linger have no effect");
 	if (*passt_path)
 		info("UNIX domain socket bound at %s", passt_path);
 }
@@ -352,6 +404,7 @@ static int passt_pcap_open(const struct conf *c)
 
 	if (!*c->pcap)
 		return -1;
+	passt_file_make(&passt_pcap, c->pcap);
 	fd = pcap_open(c->pcap);
 	if (fd < 0)
 		die("--pcap %s: %s", c->pcap, strerror(-fd));
@@ -364,6 +417,7 @@ static void passt_log_open(const struct conf *c)
 
 	if (!*c->log_file)
 		return;
+	passt_file_make(&passt_log, c->log_file);
 	rc = log_file_open(c->log_file, c->log_size);
 	if (rc < 0)
 		die("--log-file %s: %s", c->log_file, strerror(-rc));
@@ -442,6 +496,8 @@ static void passt_lock(const struct conf *c)
 /* All went well: the foreground process may end; nobody reads stderr now */
 static void passt_ready(int ready_fd, int null)
 {
+	passt_file_keep(&passt_log);
+	passt_file_keep(&passt_pcap);
 	if (ready_fd >= 0) {
 		passt_pid.ours = true;
 		close(passt_pid_fd);
@@ -509,10 +565,12 @@ int main(int argc, char **argv)
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (c->mode == MODE_PASTA)
 		pasta_enter(c);
-	isolation_user(c->uid, c->gid);
 
 	now = clock_now();
+	passt_lent = isolation_lend(c->uid, c->gid);
 	passt_modules_init(c, pcap_fd, now);
+	passt_unlend();
+	isolation_user(c->uid, c->gid);
 	if (!c->foreground && !*c->log_file)
 		log_to_syslog();
 	passt_tell(c);

@@ -147,6 +147,18 @@ def test_accepted(daemon, argv):
         g.hello(fam)
 
 
+@pytest.mark.parametrize("argv", [
+    ["--repair-path", "/tmp/rig-never"], ["--migrate-exit"],
+    ["--migrate-no-linger"]], ids=lambda v: v[0])
+def test_no_migration_yet(daemon, argv):
+    """Options of it are taken, and said to do nothing."""
+    d = daemon(*argv)
+    d.connect().hello(V4)
+    line, = [x for x in d.stderr.splitlines() if argv[0] in x]
+    assert "have no effect" in line
+    assert not os.path.exists("/tmp/rig-never")
+
+
 def test_quiet(daemon):
     d = daemon("-q")
     d.connect().hello(V4)
