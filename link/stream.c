@@ -57,6 +57,8 @@
  * hold so much for a guest that pauses that TCP takes it for lost.
  */
 #define STREAM_SNDBUF		(256 * 1024)
+/** Out of memory: how long until the socket is tried again */
+#define STREAM_PAUSE		(10 * USEC_PER_MSEC)
 
 _Static_assert(STREAM_RX_SIZE / 2 >= STREAM_PREFIX + STREAM_LENGTH_MAX,
 	       "a frame must fit behind what need not be moved");
@@ -66,11 +68,14 @@ _Static_assert(STREAM_RX_SIZE / 2 >= STREAM_PREFIX + STREAM_LENGTH_MAX,
  * @watch:	its watch; .fd -1: there is none
  * @events:	what the watch is armed for
  * @lost:	nothing more can come: to be closed by the handler
+ * @again:	the end of a pause, armed during one: the kernel had no memory
+ *		for the socket, and would say so for ever
  */
 static struct stream_client {
 	struct watch watch;
 	uint32_t events;
 	bool lost;
+	struct timer again;
 } client = { .watch.fd = -1 };
 
 /**
@@ -115,24 +120,43 @@ static struct stream_tx {
 	_Alignas(64) uint8_t arena[STREAM_TX_SIZE];
 } tx;
 
+/* Have the handler called, which closes the client */
+static void stream_give_up(void)
+{
+	client.lost = true;
+	shutdown(client.watch.fd, SHUT_RDWR);
+}
+
 static void stream_arm(void)
 {
 	uint32_t events = EPOLLIN | EPOLLRDHUP;
 
 	if (tx.blocked || tx.wanted)
 		events |= EPOLLOUT;
+	if (timer_armed(&client.again))
+		events = 0;
 	if (events == client.events || client.watch.fd < 0)
 		return;
 	client.events = events;
 	if (loop_mod(&client.watch, events))
-		client.lost = true;
+		stream_give_up();
 }
 
-/* Have the handler called, which closes the client */
-static void stream_give_up(void)
+static void stream_go_on(struct timer *t, usec_t now)
 {
-	client.lost = true;
-	shutdown(client.watch.fd, SHUT_RDWR);
+	(void)t;
+	(void)now;
+	stream_arm();
+}
+
+/* The kernel has no memory just now: nothing was received or sent */
+static bool stream_pause(int error)
+{
+	if (error != ENOMEM && error != ENOBUFS)
+		return false;
+	warn_limited("The client's socket has to wait: %s", strerror(error));
+	timer_arm(&client.again, clock_now() + STREAM_PAUSE);
+	return true;
 }
 
 /* Whole frames that were received */
@@ -192,7 +216,8 @@ static unsigned stream_receive(struct frame *frames, unsigned max)
 	stream_make_room();
 	got = recv(client.watch.fd, rx.buf + rx.end, STREAM_RX_SIZE - rx.end,
 		   MSG_DONTWAIT);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+	if (got < 0 && (errno == EAGAIN || errno == EINTR ||
+			stream_pause(errno)))
 		return 0;
 	if (got <= 0) {
 		client.lost = true;
@@ -256,7 +281,7 @@ static void stream_push(void)
 		n = sendmsg(client.watch.fd, &msg,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN) {
+	if (n < 0 && errno != EAGAIN && !stream_pause(errno)) {
 		stream_give_up();
 		return;
 	}
@@ -345,6 +370,7 @@ static void stream_close(void)
 	if (client.watch.fd >= 0)
 		close(client.watch.fd);
 	client.watch.fd = -1;
+	timer_cancel(&client.again);
 	server_close();
 }
 
@@ -366,6 +392,7 @@ static void stream_forget(void)
 	tx.end = 0;
 	tx.blocked = tx.wanted = false;
 	client.lost = false;
+	timer_cancel(&client.again);
 }
 
 static void stream_leave(usec_t now)
@@ -411,6 +438,7 @@ static int stream_serve(int fd, usec_t now)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	stream_forget();
 	client.watch = (struct watch){ .fn = stream_on_client, .fd = fd };
+	client.again.fn = stream_go_on;
 	client.events = EPOLLIN | EPOLLRDHUP;
 	rc = loop_add(&client.watch, client.events);
 	if (rc) {
