@@ -278,22 +278,27 @@ static void tcp_fin(struct tcp_conn *c, usec_t now)
 	}
 }
 
+/* The next peek begins at an offset. False: it would begin somewhere else */
+static bool tcp_peek_at(struct tcp_conn *c, uint32_t offset)
+{
+	int off = (int)offset;
+
+	if (c->peek == offset)
+		return true;
+	if (setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof(off)))
+		return false;
+	c->peek = offset;
+	return true;
+}
+
 /* Buffers to peek into: what was sent before goes into the bin */
 static unsigned tcp_peek_iov(struct tcp_conn *c, unsigned loans, size_t *len)
 {
 	size_t skip = c->snd_nxt - c->snd_una, left = *len;
 	unsigned n = 0;
 
-	if (tcp_has_peek_off) {
-		int off = (int)skip;
-
-		/* Cannot fail where it was found to work at start */
-		if (c->peek != skip &&
-		    !setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &off,
-				sizeof(off)))
-			c->peek = (uint32_t)skip;
+	if (tcp_has_peek_off)
 		skip = 0;
-	}
 	for (; skip && n < TCP_IOV_MAX / 2; n++) {
 		size_t part = skip < TCP_BIN_SIZE ? skip : TCP_BIN_SIZE;
 
@@ -326,6 +331,10 @@ static ssize_t tcp_peek(struct tcp_conn *c, unsigned loans, size_t *len)
 	struct msghdr m = { .msg_iov = tcp_iov };
 	ssize_t n;
 
+	if (off && !tcp_peek_at(c, c->snd_nxt - c->snd_una)) {
+		c->host_error = true;
+		return -ECONNRESET;
+	}
 	m.msg_iovlen = tcp_peek_iov(c, loans, len);
 	do
 		n = recvmsg(c->watch.fd, &m, MSG_PEEK | MSG_DONTWAIT);
@@ -597,9 +606,10 @@ void tcp_out_urgent(struct tcp_conn *c)
 		return;
 	if (!at) {
 		/* Else peeks begin at the head, and are to go on doing so */
-		if (tcp_has_peek_off)
-			setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &zero,
-				   sizeof(zero));
+		if (tcp_has_peek_off &&
+		    setsockopt(c->watch.fd, SOL_SOCKET, SO_PEEK_OFF, &zero,
+			       sizeof(zero)))
+			return;
 		c->peek = UINT32_MAX;
 		n = recv(c->watch.fd, NULL, 1 << 30,
 			 MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
