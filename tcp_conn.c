@@ -37,6 +37,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,35 +90,6 @@ static struct tcp_conn **tcp_blocked_tail = &tcp_blocked;
 void tcp_conn_init(const struct tcp_handlers *h)
 {
 	tcp_handlers = *h;
-}
-
-/**
- * tcp_conn_attach() - Start a connection on a host socket
- * @c:		connection, zeroed
- * @fd:		its socket, from now on owned by the connection
- * @state:	where it starts: TCPS_CONNECTING or TCPS_SYN_SENT
- *
- * The socket is registered once and for all, edge-triggered: what was peeked
- * stays in its queue, and level-triggered events would spin.
- *
- * Return: 0, or a negative error code with the socket closed
- */
-int tcp_conn_attach(struct tcp_conn *c, int fd, enum tcp_state state)
-{
-	int rc;
-
-	c->watch.fd = fd;
-	c->watch.fn = tcp_handlers.host;
-	c->timer.fn = tcp_handlers.timer;
-	c->peek = UINT32_MAX;
-	c->state = state;
-	rc = loop_add(&c->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI |
-				 EPOLLET);
-	if (rc < 0) {
-		close(fd);
-		c->watch.fd = -1;
-	}
-	return rc;
 }
 
 /**
@@ -259,6 +231,35 @@ void tcp_conn_host_reset(struct tcp_conn *c)
 		return;
 	setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	tcp_conn_detach(c);
+}
+
+/**
+ * tcp_conn_attach() - Start a connection on a host socket
+ * @c:		connection, zeroed
+ * @fd:		its socket, from now on owned by the connection
+ * @state:	where it starts: TCPS_CONNECTING or TCPS_SYN_SENT
+ *
+ * The socket is registered once and for all, edge-triggered: what was peeked
+ * stays in its queue, and level-triggered events would spin.
+ *
+ * Return: 0, or a negative error code with the socket reset
+ */
+int tcp_conn_attach(struct tcp_conn *c, int fd, enum tcp_state state)
+{
+	int rc;
+
+	c->watch.fd = fd;
+	c->watch.fn = tcp_handlers.host;
+	c->timer.fn = tcp_handlers.timer;
+	c->peek = UINT32_MAX;
+	c->state = state;
+	rc = loop_add(&c->watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI |
+				 EPOLLET);
+	if (rc < 0) {
+		warn_limited("Cannot watch a connection: %s", strerror(-rc));
+		tcp_conn_host_reset(c);
+	}
+	return rc;
 }
 
 /**
