@@ -46,6 +46,9 @@
 #define TCP_WINDOW_SEGMENTS		4
 #define TCP_WINDOW_SNDBUF		(256 * 1024)
 
+/* SO_SNDBUF where the kernel does not tell: the least that it starts with */
+#define TCP_WINDOW_UNKNOWN		(16 * 1024)
+
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK			-1	/* refused by the kernel */
 #endif
@@ -56,8 +59,12 @@ static void tcp_window_look(struct tcp_conn *c)
 	socklen_t len = sizeof(mem);
 	uint32_t queued;
 
-	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0)
+	/* Not known: what a new socket has, so that the guest goes on */
+	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0) {
+		if (!c->sndbuf)
+			c->sndbuf = c->room = TCP_WINDOW_UNKNOWN;
 		return;
+	}
 	c->sndbuf = mem[SK_MEMINFO_SNDBUF];
 	queued = mem[SK_MEMINFO_WMEM_QUEUED];
 	c->room = c->sndbuf > queued ? c->sndbuf - queued : 0;
