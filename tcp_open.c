@@ -38,7 +38,7 @@
 
 /* Connections accepted from one socket before others get their turn */
 #define TCP_ACCEPT_TURN		64
-/* How long not to accept after running out of descriptors or memory */
+/* How long not to accept where there is no descriptor, memory or right to */
 #define TCP_ACCEPT_PAUSE	(100 * USEC_PER_MSEC)
 
 static struct timer tcp_accept_timer;
@@ -303,7 +303,7 @@ static void tcp_accept_again(struct timer *t, usec_t now)
 	fwd_listen_resume(IPPROTO_TCP);
 }
 
-/* Out of descriptors or memory: a level-triggered socket would spin */
+/* Nothing was taken from the queue: a level-triggered socket would spin */
 static void tcp_accept_pause(struct fwd_listener *l, int error, usec_t now)
 {
 	warn_limited("cannot accept a connection: %s", strerror(error));
@@ -327,12 +327,14 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 			tcp_open_accepted(l, fd, &peer, now);
 			continue;
 		}
+		/* Of one connection that is gone, accept(2) */
+		if (errno == ECONNABORTED || errno == EINTR)
+			continue;
+		/* Others, like EPROTO, are; what stays would spin */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM)
+		    errno == ENOMEM || errno == EPERM || errno == EACCES)
 			tcp_accept_pause(l, errno, now);
-		/* Others are of one connection that is gone, accept(2) */
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+		return;
 	}
 }
 

@@ -27,7 +27,7 @@
 
 #define SERVER_DEFAULT_PATH	"/tmp/passt_%d.socket"
 #define SERVER_DEFAULT_PATHS	64
-/** Out of descriptors or memory: how long until a client is tried again */
+/** No descriptor, memory or right to: how long until a client is tried again */
 #define SERVER_PAUSE		(100 * USEC_PER_MSEC)
 
 static struct server_conf server_conf;
@@ -61,7 +61,7 @@ static void server_accept_again(struct timer *t, usec_t now)
 static void server_pause(int error, usec_t now)
 {
 	if (error != EMFILE && error != ENFILE && error != ENOBUFS &&
-	    error != ENOMEM)
+	    error != ENOMEM && error != EPERM && error != EACCES)
 		return;
 	warn_limited("Cannot accept a client: %s", strerror(error));
 	if (!loop_mod(&server_listener, 0))
