@@ -59,7 +59,7 @@
 
 /**
  * struct passt_file - a file that we made and remove at the end
- * @dir:	descriptor of its directory, opened while there was one; or -1
+ * @dir:	descriptor of its directory; -1: there is no such file
  * @ours:	it is there, and made or written by us
  * @name:	its name in the directory
  */
@@ -84,11 +84,15 @@ static struct timer passt_stats;
 static usec_t passt_stats_interval;
 static bool passt_ending;
 
-/* Remember how to remove a file once the root is empty */
+/*
+ * Remember how to remove a file once the root is empty; one of ours that could
+ * not be removed then is removed now
+ */
 static void passt_file_note(struct passt_file *f, const char *path, bool ours)
 {
 	const char *slash = strrchr(path, '/');
 	char dir[CONF_PATH_MAX] = ".";
+	int dir_error;
 
 	if (slash)
 		snprintf(dir, sizeof(dir), "%.*s",
@@ -96,6 +100,12 @@ static void passt_file_note(struct passt_file *f, const char *path, bool ours)
 	snprintf(f->name, sizeof(f->name), "%s", slash ? slash + 1 : path);
 	f->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	f->ours = ours;
+	if (f->dir >= 0)
+		return;
+	dir_error = errno;
+	if (ours)
+		unlink(path);
+	die("%s: %s", path, strerror(dir_error));
 }
 
 /* Where there is no such file, an empty one: opening it says what is wrong */
@@ -430,15 +440,19 @@ static void passt_log_open(const struct conf *c)
  */
 static void passt_foreground(const struct conf *c, int ready_fd, pid_t pid)
 {
+	ssize_t n;
 	char byte;
 	int rc;
 
-	if (read(ready_fd, &byte, 1) != 1)
-		exit(EXIT_FAILURE);
-	rc = passt_pid_write(pid);
-	if (!rc)
+	n = read(ready_fd, &byte, 1);
+	rc = n < 0 ? -errno : n ? passt_pid_write(pid) : 0;
+	if (n > 0 && !rc)
 		_exit(EXIT_SUCCESS);
+	if (!n)
+		exit(EXIT_FAILURE);
 	kill(pid, SIGTERM);
+	if (n < 0)
+		die("Cannot wait for the daemon: %s", strerror(-rc));
 	die("--pid %s: %s", c->pid_file, strerror(-rc));
 }
 
@@ -501,9 +515,14 @@ static void passt_ready(int ready_fd, int null)
 	if (ready_fd >= 0) {
 		passt_pid.ours = true;
 		close(passt_pid_fd);
-		log_stderr_off();
-		if (write(ready_fd, "", 1) != 1)
+		/* EPIPE: the foreground process has ended, and said why */
+		if (write(ready_fd, "", 1) != 1) {
+			if (errno != EPIPE)
+				err("Cannot say that all is ready: %s",
+				    strerror(errno));
 			passt_end();
+		}
+		log_stderr_off();
 		close(ready_fd);
 		passt_streams_to_null(null);
 	}
