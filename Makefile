@@ -136,6 +136,12 @@ build/xfer: test/vm/xfer.c test/vm/sha256.h
 	$(call say,CC)$(CC) -O3 -fno-tree-vectorize -static -Wall -Wextra \
 		-o $@ $<
 
+# Preloaded into the daemon, makes its system calls fail
+build/fault.so: test/lib/fault.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC \
+		-shared -o $@ $<
+
 # Binaries of the unit tests and the fuzz targets of this kind of build
 unit: $(UNIT)
 fuzz: $(FUZZ)

@@ -42,20 +42,21 @@ def environ():
     return env
 
 
-def run(net, *opts, timeout=10, user=True):
+def run(net, *opts, timeout=10, user=True, env=None):
     """Run the binary to its end; CompletedProcess with text output."""
     argv = [binary()] + list(opts)
     return subprocess.run(net.host.cmd(*(as_user(*argv) if user else argv)),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=timeout,
-                          env=environ(), check=False, errors="replace")
+                          env=dict(environ(), **(env or {})), check=False,
+                          errors="replace")
 
 
 class Daemon:
     """A running daemon. opts are its options besides -f and --socket."""
 
     def __init__(self, net, *opts, socket_opt=True, pass_fds=(), debug=False,
-                 vhost_user=None):
+                 vhost_user=None, env=None):
         self.net = net
         self.tmp = tempfile.TemporaryDirectory(prefix="rig-")
         self.dir = self.tmp.name
@@ -84,8 +85,8 @@ class Daemon:
         with open(self.errname, "wb") as err:
             self.proc = subprocess.Popen(
                 net.host.cmd(*as_user(*argv)), stdin=subprocess.DEVNULL,
-                stdout=err, stderr=err, env=environ(), pass_fds=pass_fds,
-                cwd="/")
+                stdout=err, stderr=err, env=dict(environ(), **(env or {})),
+                pass_fds=pass_fds, cwd="/")
 
     @property
     def stderr(self):
