@@ -9,7 +9,7 @@
  *	no root any more	all is made that a failed start would have to remove
  *	leave the host		namespaces, empty root, no capabilities
  *	background		the foreground process ends when all is ready
- *	last			no new privileges, system call filter; the loop
+ *	last			no new privileges, no files, system call filter; the loop
  *
  * A turn of the loop:
  *
@@ -495,14 +495,39 @@ static void passt_streams_to_null(int null)
 		dup3(null, fd, 0);
 }
 
-/* From here on the daemon can do what its table says, and no more */
-static void passt_lock(const struct conf *c)
+/* No error may be left unsaid, but around a command there is nothing to say */
+static void passt_say_files(const struct conf *c, bool own_root, int rc)
 {
-	int rc;
+	if (!own_root)
+		warn("No Landlock (%s): the socket and the PID file will stay "
+		     "behind", strerror(-rc));
+	else if (c->mode == MODE_PASTA && c->ns.form == CONF_NS_COMMAND)
+		debug("No Landlock: %s", strerror(-rc));
+	else
+		info("No Landlock (%s): the empty root and the system call "
+		     "filter alone keep files away", strerror(-rc));
+}
 
-	isolation_late();
-	rc = seccomp_apply(c->mode == MODE_PASTA ? SECCOMP_PASTA :
-			   c->vhost_user ? SECCOMP_VHOST_USER : SECCOMP_PASST);
+/*
+ * From here on the daemon can do what its table says, and no more. Where nothing
+ * but the filter stands between it and the user's files, it removes none.
+ */
+static void passt_lock(const struct conf *c, bool own_root)
+{
+	const int dirs[] = { passt_socket.dir, passt_pid.dir };
+	struct seccomp_how filter = {
+		.table = c->mode == MODE_PASTA ? SECCOMP_PASTA :
+			 c->vhost_user ? SECCOMP_VHOST_USER : SECCOMP_PASST,
+		.tell = log_enabled(LOG_LEVEL_DEBUG) };
+	int rc = isolation_late(&(struct isolation_end){
+		.dirs = dirs, .count = 2, .signals = c->mode == MODE_PASTA });
+
+	if (rc)
+		passt_say_files(c, own_root, rc);
+	filter.no_removal = rc && !own_root;
+	if (filter.no_removal)
+		passt_socket.dir = passt_pid.dir = -1;
+	rc = seccomp_apply(&filter);
 	if (rc)
 		die("Cannot apply the system call filter: %s", strerror(-rc));
 }
@@ -567,6 +592,7 @@ int main(int argc, char **argv)
 {
 	int pcap_fd, null, ready = -1;
 	const struct conf *c;
+	bool own_root;
 	mode_t mask;
 	usec_t now;
 
@@ -594,7 +620,7 @@ int main(int argc, char **argv)
 		log_to_syslog();
 	passt_tell(c);
 
-	isolation_enter(&(struct isolation){
+	own_root = isolation_enter(&(struct isolation){
 		.pid_namespace = !c->foreground,
 		.chroot_fallback = c->chroot_fallback });
 	if (c->foreground)
@@ -603,7 +629,7 @@ int main(int argc, char **argv)
 		ready = passt_background(c);
 	passt_signals_init();
 	passt_link_start(c, now);
-	passt_lock(c);
+	passt_lock(c, own_root);
 	if (c->mode == MODE_PASTA)
 		pasta_release();
 	passt_ready(ready, null);

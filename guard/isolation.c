@@ -8,7 +8,8 @@
  *	isolation_user()	from root to somebody else
  *	isolation_enter()	new user, mount, IPC, UTS (and PID) namespaces; an
  *				empty read-only root; no capabilities
- *	isolation_late()	no new privileges, not dumpable; seccomp follows
+ *	isolation_late()	limits, no new privileges, not dumpable, no files
+ *				(guard/landlock.c); seccomp follows
  *
  * isolation_helper() takes the place of isolation_user() and isolation_enter()
  * in pasta's helper process; isolation_lend() lets root make a user namespace
@@ -31,9 +32,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "guard/landlock.h"
+#include "guard/sanitized.h"
 #include "lib/log.h"
 
 /* Where the new root can be mounted: any directory that surely exists */
@@ -294,8 +298,10 @@ static int isolation_namespaces(bool pid_namespace)
  *
  * With a PID namespace, the next fork() makes its first process. Where the host
  * forbids user namespaces, this is said, and what can be had without is done.
+ *
+ * Return: whether the root is empty now
  */
-void isolation_enter(const struct isolation *how)
+bool isolation_enter(const struct isolation *how)
 {
 	int rc = isolation_namespaces(how->pid_namespace);
 
@@ -307,6 +313,7 @@ void isolation_enter(const struct isolation *how)
 		isolation_root(how->chroot_fallback);
 	}
 	isolation_drop_caps(0);
+	return !rc;
 }
 
 /**
@@ -328,20 +335,57 @@ void isolation_helper(const struct isolation *how, uid_t uid, gid_t gid)
 	rc = isolation_set_caps(~0ULL);
 	if (!rc && unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS))
 		rc = -errno;
-	if (rc)
+	if (rc) {
 		warn("The helper has no mount namespace of its own: %s",
 		     strerror(-rc));
-	else
+	} else {
+		unshare(CLONE_NEWCGROUP);	/* nice to have */
 		isolation_root(how->chroot_fallback);
+	}
 	isolation_drop_caps(1ULL << CAP_NET_BIND_SERVICE);
+}
+
+/*
+ * What a daemon never needs, nor who took it over should have: processes, dumps
+ * of its memory, queues and locks that outlive it, a higher priority. Not the
+ * size of memory, of which a virtual machine's may be mapped, nor of files: log
+ * and capture grow.
+ */
+static void isolation_limits(void)
+{
+	static const int none[] = {
+		RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_LOCKS, RLIMIT_RTPRIO,
+		RLIMIT_NICE, RLIMIT_MEMLOCK,
+#if !GUARD_SANITIZED
+		RLIMIT_NPROC,
+#endif
+	};
+	const struct rlimit zero = { 0, 0 };
+
+	for (unsigned i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		setrlimit((__rlimit_resource_t)none[i], &zero);
+}
+
+/* The sanitizers' run time opens files of /proc */
+static int isolation_files(const struct isolation_end *end)
+{
+	if (GUARD_SANITIZED)
+		return 0;
+	return landlock_apply(end->dirs, end->count, end->signals);
 }
 
 /**
  * isolation_late() - The last step before the system call filter
+ * @end:	what is left
+ *
+ * Return: 0, or a negative error code: the kernel has no Landlock, and only the
+ * empty root and the filter keep files out of reach
  */
-void isolation_late(void)
+int isolation_late(const struct isolation_end *end)
 {
+	isolation_limits();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		die("Cannot give up new privileges: %s", strerror(errno));
 	prctl(PR_SET_DUMPABLE, 0);
+	return isolation_files(end);
 }

@@ -18,12 +18,25 @@ struct isolation {
 	bool chroot_fallback;
 };
 
+/**
+ * struct isolation_end - what is left to a running daemon
+ * @dirs:	descriptors of directories in which it removes files at its end;
+ *		negative ones are none
+ * @count:	how many
+ * @signals:	it signals other processes
+ */
+struct isolation_end {
+	const int *dirs;
+	unsigned count;
+	bool signals;
+};
+
 void isolation_early(int *keep, unsigned count);
 void isolation_user(uid_t uid, gid_t gid);
 bool isolation_lend(uid_t uid, gid_t gid);
 void isolation_return(void);
-void isolation_enter(const struct isolation *how);
+bool isolation_enter(const struct isolation *how);
 void isolation_helper(const struct isolation *how, uid_t uid, gid_t gid);
-void isolation_late(void);
+int isolation_late(const struct isolation_end *end);
 
 #endif /* GUARD_ISOLATION_H */

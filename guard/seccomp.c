@@ -2,15 +2,19 @@
 /*
  * seccomp: the system calls that a running daemon may make
  *
- * One table a mode, put together from sets, from which a classic BPF program is made (seccomp(2),
- * Linux' Documentation/userspace-api/seccomp_filter): a binary search by the
- * call's number, then, where the table has them, checks of its arguments.
- * Anything else kills the process.
+ * One table a mode, put together from sets, from which a classic BPF program is
+ * made (seccomp(2), Linux' Documentation/userspace-api/seccomp_filter): a binary
+ * search by the call's number, then, where the table has them, checks of its
+ * arguments. Anything else kills the process, and the kernel's audit log names
+ * the call; with --debug our own log does, by a signal's handler, just before.
  *
  *	wrong architecture ------------------------------------> kill
  *	number: JGE middle --> upper half --> ... --> JEQ --> [arguments] allow
  *	             |                                   \-------------> kill
  *	             +-------> lower half --> ...
+ *
+ * Tables name calls; their numbers come from guard/syscalls.h, for either
+ * architecture. Constants that arguments are compared with are the same on both.
  */
 #include "guard/seccomp.h"
 
@@ -21,6 +25,7 @@
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +39,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "guard/sanitized.h"
+#include "guard/syscalls.h"
+#include "lib/log.h"
+
 #if defined(__x86_64__)
 #define SECCOMP_ARCH	AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -42,20 +51,7 @@
 #error "no system call table for this architecture"
 #endif
 
-/* A test builds the table of the product even where it is sanitized itself */
-#ifndef SECCOMP_SANITIZED
-#if defined(__SANITIZE_ADDRESS__)
-#define SECCOMP_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SECCOMP_SANITIZED 1
-#endif
-#endif
-#endif
-#ifndef SECCOMP_SANITIZED
-#define SECCOMP_SANITIZED 0
-#endif
-
+#define SECCOMP_SETS		3
 #define SECCOMP_CHECKS		3
 #define SECCOMP_VALUES		5
 #define SECCOMP_RULES		128
@@ -75,17 +71,41 @@ struct seccomp_check {
 	uint32_t value[SECCOMP_VALUES];
 };
 
+#define CALL_NAME(name, x86_64, aarch64)	SC_##name,
+
+/* Calls by name: SC_read and so on */
+enum seccomp_call { SYSCALLS(CALL_NAME) SECCOMP_CALLS };
+
 /**
  * struct seccomp_rule - a call that is allowed
- * @nr:		its number
+ * @call:	which
  * @check:	checks of arguments; all must pass
  */
 struct seccomp_rule {
-	unsigned nr;
+	enum seccomp_call call;
 	struct seccomp_check check[SECCOMP_CHECKS];
 };
 
-#define CALL(name)	{ .nr = __NR_##name }
+/**
+ * struct seccomp_number - a call's numbers
+ * @name:	its name
+ * @x86_64:	its number there, or -1
+ * @aarch64:	the same
+ */
+struct seccomp_number {
+	const char *name;
+	int x86_64;
+	int aarch64;
+};
+
+#define CALL_NUMBER(name, x86_64, aarch64)				\
+	[SC_##name] = { #name, x86_64, aarch64 },
+
+static const struct seccomp_number seccomp_number[] = {
+	SYSCALLS(CALL_NUMBER)
+};
+
+#define CALL(name)	{ .call = SC_##name }
 
 /* No memory is ever executable that was not at start */
 #define NO_EXEC		{ { .arg = 2, .mask = PROT_EXEC, .count = 1 } }
@@ -98,22 +118,20 @@ static const struct seccomp_rule seccomp_common[] = {
 	CALL(connect), CALL(bind), CALL(listen), CALL(accept4), CALL(shutdown),
 	CALL(setsockopt), CALL(getsockopt),
 	CALL(getsockname), CALL(getpeername),
-	CALL(epoll_ctl), CALL(epoll_pwait), CALL(timerfd_settime),
-#ifdef __NR_epoll_wait
-	CALL(epoll_wait),
-#endif
-#ifdef __NR_time	/* time(), without a vDSO */
-	CALL(time),
-#endif
-	CALL(clock_gettime), CALL(gettimeofday), CALL(getrandom),
-	CALL(unlinkat), CALL(dup3), CALL(exit), CALL(exit_group), CALL(rt_sigreturn),
+	CALL(epoll_ctl), CALL(epoll_pwait), CALL(epoll_wait),
+	CALL(timerfd_settime),
+	/* time() and its like, without a vDSO */
+	CALL(time), CALL(clock_gettime), CALL(gettimeofday), CALL(getrandom),
+	CALL(dup3), CALL(exit), CALL(exit_group), CALL(rt_sigreturn),
 	CALL(rt_sigprocmask), CALL(getpid), CALL(gettid),
 	CALL(restart_syscall), CALL(futex), CALL(munmap), CALL(brk),
-	/* seccomp_own_threads() says which process: this one */
-	{ __NR_tgkill, { { .arg = 0, .mask = ~0u, .count = 1 } } },
-	{ __NR_mmap, NO_EXEC },
-	{ __NR_mprotect, NO_EXEC },
-	{ __NR_socket, {
+	/* to this process: seccomp_own_threads() */
+	CALL(tgkill),
+	{ SC_mmap, NO_EXEC },
+	{ SC_mprotect, NO_EXEC },
+	/* the socket and the PID file, not a directory */
+	{ SC_unlinkat, { { .arg = 2, .mask = ~0u, .count = 1 } } },
+	{ SC_socket, {
 		{ .arg = 0, .mask = ~0u, .count = 2,
 		  .value = { AF_INET, AF_INET6 } },
 		{ .arg = 1, .mask = 0xf, .count = 2,
@@ -124,7 +142,7 @@ static const struct seccomp_rule seccomp_common[] = {
 };
 
 static const struct seccomp_rule seccomp_passt[] = {
-	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
+	{ SC_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
 			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK } } } },
 };
 
@@ -134,19 +152,19 @@ static const struct seccomp_rule seccomp_passt[] = {
  * is looked at again when something changed about it.
  */
 static const struct seccomp_rule seccomp_pasta[] = {
-	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 5,
+	{ SC_ioctl, { { .arg = 1, .mask = ~0u, .count = 5,
 			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK,
 				     TIOCGPGRP, TIOCSPGRP } } } },
-	{ __NR_waitid, { { .arg = 0, .mask = ~0u, .count = 1,
+	{ SC_waitid, { { .arg = 0, .mask = ~0u, .count = 1,
 			   .value = { P_PIDFD } } } },
 	CALL(pidfd_send_signal), CALL(newfstatat),
 	/* local connections past the link, and their pipes */
 	CALL(splice),
-#if !SECCOMP_SANITIZED
+#if !GUARD_SANITIZED
 	/* no signal: whether a process is there */
-	{ __NR_kill, { { .arg = 1, .mask = ~0u, .count = 1 } } },
+	{ SC_kill, { { .arg = 1, .mask = ~0u, .count = 1 } } },
 	CALL(pipe2),
-	{ __NR_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
+	{ SC_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
 			  .value = { F_SETPIPE_SZ, F_GETPIPE_SZ } } } },
 #endif
 };
@@ -156,7 +174,7 @@ __attribute__((unused))
 static const struct seccomp_rule seccomp_ns_helper[] = {
 	CALL(recvmsg), CALL(sendmsg), CALL(bind), CALL(close),
 	CALL(exit), CALL(exit_group), CALL(rt_sigreturn),
-	{ __NR_socket, {
+	{ SC_socket, {
 		{ .arg = 0, .mask = ~0u, .count = 2,
 		  .value = { AF_INET, AF_INET6 } },
 		{ .arg = 1, .mask = 0xf, .count = 2,
@@ -172,15 +190,16 @@ static const struct seccomp_rule seccomp_ns_helper[] = {
 __attribute__((unused))
 static const struct seccomp_rule seccomp_vhost_user[] = {
 	CALL(fstat),
-	{ __NR_newfstatat, { { .arg = 3, .mask = ~0u, .count = 1,
+	{ SC_newfstatat, { { .arg = 3, .mask = ~0u, .count = 1,
 			       .value = { AT_EMPTY_PATH } } } },
-	{ __NR_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
+	{ SC_ioctl, { { .arg = 1, .mask = ~0u, .count = 3,
 			  .value = { SIOCOUTQ, SIOCINQ, SIOCATMARK } } } },
-	{ __NR_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
+	{ SC_fcntl, { { .arg = 1, .mask = ~0u, .count = 2,
 			  .value = { F_GETFL, F_SETFL } } } },
 };
 
 /* What the sanitizers' run time needs, to report and to look for leaks */
+__attribute__((unused))
 static const struct seccomp_rule seccomp_sanitizers[] = {
 	CALL(clone), CALL(ptrace), CALL(wait4), CALL(openat), CALL(readlinkat),
 	CALL(newfstatat), CALL(fstat), CALL(getdents64), CALL(madvise),
@@ -189,9 +208,17 @@ static const struct seccomp_rule seccomp_sanitizers[] = {
 	CALL(process_vm_readv), CALL(getppid), CALL(kill), CALL(fcntl),
 	CALL(sched_getaffinity), CALL(set_robust_list), CALL(getcwd),
 	CALL(pipe2), CALL(dup), CALL(uname),
-#ifdef __NR_readlink
 	CALL(readlink), CALL(open), CALL(stat), CALL(access),
-#endif
+};
+
+/**
+ * struct seccomp_leaf - a rule for one architecture
+ * @nr:		the call's number
+ * @rule:	its rule
+ */
+struct seccomp_leaf {
+	unsigned nr;
+	const struct seccomp_rule *rule;
 };
 
 /**
@@ -199,11 +226,17 @@ static const struct seccomp_rule seccomp_sanitizers[] = {
  * @code:	instructions
  * @len:	how many
  * @overflow:	too many
+ * @deny:	what becomes of a call that is not allowed
+ * @leaf:	rules, by number
+ * @leaves:	how many
  */
 struct seccomp_program {
 	struct sock_filter code[SECCOMP_CODE];
 	unsigned len;
 	bool overflow;
+	uint32_t deny;
+	struct seccomp_leaf leaf[SECCOMP_RULES];
+	unsigned leaves;
 };
 
 static struct seccomp_program seccomp_program;
@@ -232,56 +265,54 @@ static void emit_return(struct seccomp_program *p, uint32_t action)
 static void emit_check(struct seccomp_program *p, const struct seccomp_check *c)
 {
 	/* The arguments are 64 bits wide; the calls take int: the low half */
-	emit_load(p, offsetof(struct seccomp_data, args) + c->arg * 8 +
-		     (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0));
+	emit_load(p, offsetof(struct seccomp_data, args) + c->arg * 8);
 	emit(p, BPF_ALU | BPF_AND | BPF_K, c->mask, 0, 0);
 	for (unsigned i = 0; i < c->count; i++)
 		emit(p, BPF_JMP | BPF_JEQ | BPF_K, c->value[i],
 		     (uint8_t)(c->count - i), 0);
-	emit_return(p, SECCOMP_RET_KILL_PROCESS);
+	emit_return(p, p->deny);
 }
 
-static void emit_rule(struct seccomp_program *p, const struct seccomp_rule *r)
+static void emit_leaf(struct seccomp_program *p, const struct seccomp_leaf *l)
 {
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, r->nr, 1, 0);
-	emit_return(p, SECCOMP_RET_KILL_PROCESS);
-	for (unsigned i = 0; i < SECCOMP_CHECKS && r->check[i].mask; i++)
-		emit_check(p, &r->check[i]);
+	const struct seccomp_check *c = l->rule->check;
+
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, l->nr, 1, 0);
+	emit_return(p, p->deny);
+	for (unsigned i = 0; i < SECCOMP_CHECKS && c[i].mask; i++)
+		emit_check(p, &c[i]);
 	emit_return(p, SECCOMP_RET_ALLOW);
 }
 
 /* Binary search over rules [lo, hi), the call's number is loaded */
-static void emit_search(struct seccomp_program *p, const struct seccomp_rule *r,
-			unsigned lo, unsigned hi)
+static void emit_search(struct seccomp_program *p, unsigned lo, unsigned hi)
 {
 	unsigned middle = lo + (hi - lo) / 2, jump;
 
 	if (hi - lo == 1) {
-		emit_rule(p, &r[lo]);
+		emit_leaf(p, &p->leaf[lo]);
 		return;
 	}
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, r[middle].nr, 0, 1);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, p->leaf[middle].nr, 0, 1);
 	jump = p->len;
 	emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
-	emit_search(p, r, lo, middle);
+	emit_search(p, lo, middle);
 	if (!p->overflow)
 		p->code[jump].k = p->len - jump - 1;
-	emit_search(p, r, middle, hi);
+	emit_search(p, middle, hi);
 }
 
 static int seccomp_by_nr(const void *a, const void *b)
 {
-	const struct seccomp_rule *x = a, *y = b;
+	const struct seccomp_leaf *x = a, *y = b;
 
 	return (x->nr > y->nr) - (x->nr < y->nr);
 }
 
-static unsigned seccomp_add(struct seccomp_rule *to, unsigned n,
-			    const struct seccomp_rule *from, size_t count)
+static int seccomp_nr(enum seccomp_call call, uint32_t arch)
 {
-	for (size_t i = 0; i < count && n < SECCOMP_RULES; i++)
-		to[n++] = from[i];
-	return n;
+	return arch == AUDIT_ARCH_AARCH64 ? seccomp_number[call].aarch64 :
+					    seccomp_number[call].x86_64;
 }
 
 #define SET(rules)	{ rules, sizeof(rules) / sizeof((rules)[0]) }
@@ -296,83 +327,136 @@ struct seccomp_set {
 	size_t count;
 };
 
-/* What each table is put together from; no number comes twice */
-static const struct seccomp_set seccomp_sets[SECCOMP_TABLES][2] = {
-	[SECCOMP_PASST] = { SET(seccomp_common), SET(seccomp_passt) },
-	[SECCOMP_PASTA] = { SET(seccomp_common), SET(seccomp_pasta) },
-#if SECCOMP_SANITIZED
-	[SECCOMP_VHOST_USER] = { SET(seccomp_common), SET(seccomp_passt) },
-	[SECCOMP_NS_HELPER] = { SET(seccomp_common) },
+/* What each table is put together from; no call comes twice */
+static const struct seccomp_set seccomp_sets[SECCOMP_TABLES][SECCOMP_SETS] = {
+#if GUARD_SANITIZED
+	[SECCOMP_PASST] = { SET(seccomp_common), SET(seccomp_passt),
+			    SET(seccomp_sanitizers) },
+	[SECCOMP_VHOST_USER] = { SET(seccomp_common), SET(seccomp_passt),
+				 SET(seccomp_sanitizers) },
+	[SECCOMP_PASTA] = { SET(seccomp_common), SET(seccomp_pasta),
+			    SET(seccomp_sanitizers) },
+	[SECCOMP_NS_HELPER] = { SET(seccomp_common), SET(seccomp_sanitizers) },
 #else
+	[SECCOMP_PASST] = { SET(seccomp_common), SET(seccomp_passt) },
 	[SECCOMP_VHOST_USER] = { SET(seccomp_common), SET(seccomp_vhost_user) },
+	[SECCOMP_PASTA] = { SET(seccomp_common), SET(seccomp_pasta) },
 	[SECCOMP_NS_HELPER] = { SET(seccomp_ns_helper) },
 #endif
 };
 
 /* In the foreground we see the user's other processes: nothing to signal */
-static void seccomp_own_threads(struct seccomp_rule *rules, unsigned n)
+static const struct seccomp_rule *seccomp_own_threads(void)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (rules[i].nr == __NR_tgkill)
-			rules[i].check[0].value[0] = (uint32_t)getpid();
-	}
+	static struct seccomp_rule r = { SC_tgkill, {
+		{ .arg = 0, .mask = ~0u, .count = 1 } } };
+
+	r.check[0].value[0] = (uint32_t)getpid();
+	return &r;
 }
 
-static unsigned seccomp_rules(enum seccomp_table table,
-			      struct seccomp_rule *rules)
+static void seccomp_add(struct seccomp_program *p, const struct seccomp_how *h,
+			const struct seccomp_rule *r)
 {
-	const struct seccomp_set *set = seccomp_sets[table];
-	unsigned n = 0;
+	int nr = seccomp_nr(r->call, h->arch);
 
-	for (unsigned i = 0; i < 2; i++)
-		n = seccomp_add(rules, n, set[i].rule, set[i].count);
-	if (SECCOMP_SANITIZED)
-		n = seccomp_add(rules, n, seccomp_sanitizers,
-				sizeof(seccomp_sanitizers) /
-				sizeof(seccomp_sanitizers[0]));
-	seccomp_own_threads(rules, n);
-	qsort(rules, n, sizeof(rules[0]), seccomp_by_nr);
-	return n;
+	if (nr < 0 || (h->no_removal && r->call == SC_unlinkat))
+		return;
+	if (p->leaves == SECCOMP_RULES) {
+		p->overflow = true;
+		return;
+	}
+	if (r->call == SC_tgkill)
+		r = seccomp_own_threads();
+	p->leaf[p->leaves++] = (struct seccomp_leaf){ (unsigned)nr, r };
+}
+
+static void seccomp_rules(struct seccomp_program *p,
+			  const struct seccomp_how *h)
+{
+	for (unsigned i = 0; i < SECCOMP_SETS; i++) {
+		const struct seccomp_set *s = &seccomp_sets[h->table][i];
+
+		for (size_t j = 0; j < s->count; j++)
+			seccomp_add(p, h, &s->rule[j]);
+	}
+	qsort(p->leaf, p->leaves, sizeof(p->leaf[0]), seccomp_by_nr);
 }
 
 /**
  * seccomp_build() - Make the filter of a table
- * @table:	which one
+ * @how:	which one, and for what
  * @prog:	where to store it; points to static memory
  * Return: 0, or -E2BIG where it does not fit
  */
-int seccomp_build(enum seccomp_table table, struct sock_fprog *prog)
+int seccomp_build(const struct seccomp_how *how, struct sock_fprog *prog)
 {
-	static struct seccomp_rule rules[SECCOMP_RULES];
 	struct seccomp_program *p = &seccomp_program;
-	unsigned n = seccomp_rules(table, rules);
+	struct seccomp_how h = *how;
 
-	*p = (struct seccomp_program){ .len = 0 };
+	if (!h.arch)
+		h.arch = SECCOMP_ARCH;
+	p->len = p->leaves = 0;
+	p->overflow = false;
+	p->deny = h.tell ? SECCOMP_RET_TRAP : SECCOMP_RET_KILL_PROCESS;
+	seccomp_rules(p, &h);
 	emit_load(p, offsetof(struct seccomp_data, arch));
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, SECCOMP_ARCH, 1, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, h.arch, 1, 0);
 	emit_return(p, SECCOMP_RET_KILL_PROCESS);
 	/* x32 numbers have a high bit: past the table, so not in it */
 	emit_load(p, offsetof(struct seccomp_data, nr));
-	emit_search(p, rules, 0, n);
+	emit_search(p, 0, p->leaves);
 	*prog = (struct sock_fprog){ .len = (unsigned short)p->len,
 				     .filter = p->code };
-	return p->overflow || n == SECCOMP_RULES ? -E2BIG : 0;
+	return p->overflow ? -E2BIG : 0;
+}
+
+static const char *seccomp_name(int nr)
+{
+	for (unsigned i = 0; i < SECCOMP_CALLS; i++) {
+		if (seccomp_nr(i, SECCOMP_ARCH) == nr)
+			return seccomp_number[i].name;
+	}
+	return "unknown";
+}
+
+/*
+ * The call was not made. No return to who made it: the signal's action is the
+ * default one again, and the process ends as it would have without us.
+ */
+static void seccomp_on_denied(int signo, siginfo_t *info, void *context)
+{
+	(void)context;
+	err("System call %i, %s(), is not allowed: ending", info->si_syscall,
+	    seccomp_name(info->si_syscall));
+	raise(signo);
+}
+
+static int seccomp_tell(void)
+{
+	struct sigaction sa = {
+		.sa_sigaction = seccomp_on_denied,
+		.sa_flags = SA_SIGINFO | (int)SA_RESETHAND | SA_NODEFER };
+
+	return sigaction(SIGSYS, &sa, NULL) ? -errno : 0;
 }
 
 /**
  * seccomp_apply() - From now on only the calls of a table are allowed
- * @table:	which one
+ * @how:	which one; @arch is ours
  *
  * PR_SET_NO_NEW_PRIVS must be set. Any other call kills the process, and is
  * named by its number in the kernel's audit log.
  *
  * Return: 0, or a negative error code, seccomp(2)
  */
-int seccomp_apply(enum seccomp_table table)
+int seccomp_apply(const struct seccomp_how *how)
 {
 	struct sock_fprog prog;
-	int rc = seccomp_build(table, &prog);
+	int rc = seccomp_build(how, &prog);
 
+	if (!rc && how->tell)
+		rc = seccomp_tell();
 	if (rc)
 		return rc;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,

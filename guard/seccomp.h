@@ -5,6 +5,9 @@
 #ifndef GUARD_SECCOMP_H
 #define GUARD_SECCOMP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /**
  * enum seccomp_table - an allow-list
  * @SECCOMP_PASST:	passt over the stream socket
@@ -20,9 +23,23 @@ enum seccomp_table {
 	SECCOMP_TABLES
 };
 
+/**
+ * struct seccomp_how - which filter
+ * @table:	what is allowed
+ * @arch:	an AUDIT_ARCH_ of linux/audit.h; 0: the one we run on
+ * @tell:	a call that is not allowed is named in our log before the end
+ * @no_removal:	nor may files be removed
+ */
+struct seccomp_how {
+	enum seccomp_table table;
+	uint32_t arch;
+	bool tell;
+	bool no_removal;
+};
+
 struct sock_fprog;
 
-int seccomp_build(enum seccomp_table table, struct sock_fprog *prog);
-int seccomp_apply(enum seccomp_table table);
+int seccomp_build(const struct seccomp_how *how, struct sock_fprog *prog);
+int seccomp_apply(const struct seccomp_how *how);
 
 #endif /* GUARD_SECCOMP_H */

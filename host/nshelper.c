@@ -190,14 +190,15 @@ static void nshelper_hand_over(int sock, const int *fds, unsigned count)
 static void nshelper_lock(const struct nshelper *h, int sock)
 {
 	const struct isolation how = { .chroot_fallback = h->chroot_fallback };
+	const struct seccomp_how filter = { .table = SECCOMP_NS_HELPER };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), rc;
 
 	isolation_helper(&how, h->uid, h->gid);
-	isolation_late();
+	isolation_late(&(struct isolation_end){ .count = 0 });
 	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
 		dup3(null, fd, 0);
 	isolation_early(&sock, 1);
-	rc = seccomp_apply(SECCOMP_NS_HELPER);
+	rc = seccomp_apply(&filter);
 	if (rc)		/* the daemon says that we are gone */
 		_exit(EXIT_FAILURE);
 }

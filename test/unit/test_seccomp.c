@@ -3,9 +3,10 @@
  * test_seccomp: the filter's program, run by a small machine here, then by the
  * kernel: a child that does what it may not is killed
  *
- * The table is the product's, also where the test is sanitized.
+ * The tables are the product's, also where the test is sanitized; those of the
+ * other architecture are run by the small machine, too.
  */
-#define SECCOMP_SANITIZED 0
+#define GUARD_SANITIZED 0
 #include "guard/seccomp.c"
 
 #include <errno.h>
@@ -19,6 +20,12 @@
 #include "test/unit/unit.h"
 
 static struct sock_fprog prog;
+static unsigned steps;
+
+static int build(enum seccomp_table table)
+{
+	return seccomp_build(&(struct seccomp_how){ .table = table }, &prog);
+}
 
 /* Runs the program; ~0 where it does what the kernel's checker would refuse */
 static uint32_t machine(const struct seccomp_data *d)
@@ -28,6 +35,7 @@ static uint32_t machine(const struct seccomp_data *d)
 	for (unsigned pc = 0; pc < prog.len; pc++) {
 		const struct sock_filter *i = &prog.filter[pc];
 
+		steps++;
 		switch (i->code) {
 		case BPF_LD | BPF_W | BPF_ABS:
 			if (i->k % 4 || i->k > sizeof(*d) - 4)
@@ -77,23 +85,27 @@ static bool killed(uint32_t nr, uint64_t a, uint64_t b, uint64_t c)
 TEST(builds)
 {
 	for (unsigned t = 0; t < SECCOMP_TABLES; t++) {
-		CHECK_EQ(seccomp_build(t, &prog), 0);
+		CHECK_EQ(build(t), 0);
 		CHECK(prog.len > 10 && prog.len < SECCOMP_CODE);
 	}
 }
 
+static const uint32_t arches[] = { AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64 };
+
+#define ARCHES	(sizeof(arches) / sizeof(arches[0]))
+
 /* The rule of a table for a number, or NULL; how many there are */
-static const struct seccomp_rule *rule_of(unsigned table, uint32_t nr,
+static const struct seccomp_rule *rule_of(const struct seccomp_how *how, int nr,
 					  unsigned *count)
 {
 	const struct seccomp_rule *r = NULL;
 
 	*count = 0;
-	for (unsigned s = 0; s < 2; s++) {
-		const struct seccomp_set *set = &seccomp_sets[table][s];
+	for (unsigned s = 0; s < SECCOMP_SETS; s++) {
+		const struct seccomp_set *set = &seccomp_sets[how->table][s];
 
 		for (size_t i = 0; i < set->count; i++) {
-			if (set->rule[i].nr != nr)
+			if (seccomp_nr(set->rule[i].call, how->arch) != nr)
 				continue;
 			r = &set->rule[i];
 			++*count;
@@ -103,34 +115,115 @@ static const struct seccomp_rule *rule_of(unsigned table, uint32_t nr,
 }
 
 /* Each number, in the table or not, gets the verdict of the table */
-static void every_number(unsigned table)
+static void every_number(const struct seccomp_how *how)
 {
-	CHECK_EQ(seccomp_build(table, &prog), 0);
-	for (uint32_t nr = 0; nr < 1100; nr++) {
+	uint32_t deny = how->tell ? SECCOMP_RET_TRAP : SECCOMP_RET_KILL_PROCESS;
+
+	CHECK_EQ(seccomp_build(how, &prog), 0);
+	for (int nr = 0; nr < 1100; nr++) {
 		unsigned count;
-		const struct seccomp_rule *r = rule_of(table, nr, &count);
+		const struct seccomp_rule *r = rule_of(how, nr, &count);
 
 		if (count > 1)
 			CHECK_EQ(nr, -2);
-		if (r && r->check[0].mask)
+		if (r && (r->check[0].mask || r->call == SC_tgkill))
 			continue;
-		if (r ? !allowed(nr, 1, 2, 3) : !killed(nr, 1, 2, 3))
+		if (verdict(how->arch, (uint32_t)nr, 1, 2, 3) !=
+		    (r ? SECCOMP_RET_ALLOW : deny))
 			CHECK_EQ(nr, -1);
 	}
-	CHECK(killed(0xffffffff, 0, 0, 0));
+	CHECK_EQ(verdict(how->arch, 0xffffffff, 0, 0, 0), deny);
 	/* x32 */
-	CHECK(killed(0x40000000 | __NR_read, 0, 0, 0));
+	CHECK_EQ(verdict(how->arch, 0x40000000 | __NR_read, 0, 0, 0), deny);
 }
 
 TEST(every_number_once)
 {
-	for (unsigned t = 0; t < SECCOMP_TABLES; t++)
-		every_number(t);
+	for (unsigned t = 0; t < SECCOMP_TABLES; t++) {
+		for (unsigned a = 0; a < ARCHES; a++) {
+			every_number(&(struct seccomp_how){
+				.table = t, .arch = arches[a] });
+			every_number(&(struct seccomp_how){
+				.table = t, .arch = arches[a], .tell = true });
+		}
+	}
+}
+
+/* aarch64's numbers mean something else on x86_64, and the other way round */
+TEST(numbers_of_aarch64)
+{
+	struct seccomp_how how = { .table = SECCOMP_PASST,
+				   .arch = AUDIT_ARCH_AARCH64 };
+	const uint32_t arm = AUDIT_ARCH_AARCH64;
+
+	CHECK_EQ(seccomp_build(&how, &prog), 0);
+	/* read, socket, mmap, unlinkat */
+	CHECK_EQ(verdict(arm, 63, 1, 2, 3), SECCOMP_RET_ALLOW);
+	CHECK_EQ(verdict(arm, 198, AF_INET, SOCK_STREAM, 0), SECCOMP_RET_ALLOW);
+	CHECK_EQ(verdict(arm, 198, AF_INET, SOCK_RAW, 0),
+		 SECCOMP_RET_KILL_PROCESS);
+	CHECK_EQ(verdict(arm, 198, AF_PACKET, SOCK_DGRAM, 0),
+		 SECCOMP_RET_KILL_PROCESS);
+	CHECK_EQ(verdict(arm, 222, 0, 4096, PROT_READ), SECCOMP_RET_ALLOW);
+	CHECK_EQ(verdict(arm, 222, 0, 4096, PROT_EXEC),
+		 SECCOMP_RET_KILL_PROCESS);
+	CHECK_EQ(verdict(arm, 35, 5, 0, 0), SECCOMP_RET_ALLOW);
+	/* openat, execve, clone, clone3, ptrace, bpf */
+	for (unsigned i = 0; i < 6; i++)
+		CHECK_EQ(verdict(arm, (uint32_t[]){ 56, 221, 220, 435, 117,
+						    280 }[i], 1, 2, 3),
+			 SECCOMP_RET_KILL_PROCESS);
+	/* the other one's calls are none here, whatever the number */
+	CHECK_EQ(verdict(AUDIT_ARCH_X86_64, 63, 1, 2, 3),
+		 SECCOMP_RET_KILL_PROCESS);
+	CHECK_EQ(verdict(AUDIT_ARCH_I386, 63, 1, 2, 3),
+		 SECCOMP_RET_KILL_PROCESS);
+}
+
+/* No more than a binary search and the checks of one rule */
+TEST(log_time)
+{
+	CHECK_EQ(build(SECCOMP_PASTA), 0);
+	for (uint32_t nr = 0; nr < 1100; nr++) {
+		struct seccomp_data d = { .nr = (int)nr, .arch = SECCOMP_ARCH };
+
+		steps = 0;
+		machine(&d);
+		/* 6 halvings of up to 64 rules, 2 steps each */
+		CHECK(steps <= 4 + 6 * 2 + 3 * 8);
+	}
+}
+
+/* What would be said, and that a wrong architecture is not worth a word */
+TEST(told)
+{
+	struct seccomp_how how = { .table = SECCOMP_VHOST_USER, .tell = true };
+
+	CHECK_EQ(seccomp_build(&how, &prog), 0);
+	CHECK_EQ(verdict(SECCOMP_ARCH, __NR_openat, 0, 0, 0), SECCOMP_RET_TRAP);
+	CHECK_EQ(verdict(AUDIT_ARCH_I386, __NR_read, 0, 0, 0),
+		 SECCOMP_RET_KILL_PROCESS);
+	CHECK(!strcmp(seccomp_name(__NR_openat), "openat"));
+	CHECK(!strcmp(seccomp_name(__NR_io_uring_setup), "io_uring_setup"));
+	CHECK(!strcmp(seccomp_name(1099), "unknown"));
+}
+
+/* Files are removed, no directories; or nothing at all */
+TEST(removal)
+{
+	struct seccomp_how how = { .table = SECCOMP_PASST };
+
+	CHECK_EQ(seccomp_build(&how, &prog), 0);
+	CHECK(allowed(__NR_unlinkat, 5, 1, 0));
+	CHECK(killed(__NR_unlinkat, 5, 1, AT_REMOVEDIR));
+	how.no_removal = true;
+	CHECK_EQ(seccomp_build(&how, &prog), 0);
+	CHECK(killed(__NR_unlinkat, 5, 1, 0));
 }
 
 TEST(other_architectures)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASST), 0);
 	CHECK_EQ(verdict(AUDIT_ARCH_I386, __NR_read, 0, 0, 0),
 		 SECCOMP_RET_KILL_PROCESS);
 	CHECK_EQ(verdict(0, __NR_read, 0, 0, 0), SECCOMP_RET_KILL_PROCESS);
@@ -140,7 +233,7 @@ TEST(other_architectures)
 
 TEST(sockets)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASST), 0);
 	CHECK(allowed(__NR_socket, AF_INET, SOCK_STREAM, 0));
 	CHECK(allowed(__NR_socket, AF_INET6,
 		      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
@@ -161,7 +254,7 @@ TEST(sockets)
 
 TEST(memory)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASST), 0);
 	CHECK(allowed(__NR_mmap, 0, 4096, PROT_READ | PROT_WRITE));
 	CHECK(killed(__NR_mmap, 0, 4096, PROT_READ | PROT_EXEC));
 	CHECK(killed(__NR_mmap, 0, 4096, PROT_EXEC));
@@ -171,7 +264,7 @@ TEST(memory)
 
 TEST(ioctls)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASST), 0);
 	CHECK(allowed(__NR_ioctl, 5, SIOCOUTQ, 0));
 	CHECK(allowed(__NR_ioctl, 5, SIOCINQ, 0));
 	CHECK(killed(__NR_ioctl, 5, 0x5412 /* TIOCSTI */, 0));
@@ -192,7 +285,7 @@ TEST(never)
 	};
 
 	for (unsigned t = 0; t < SECCOMP_TABLES; t++) {
-		CHECK_EQ(seccomp_build(t, &prog), 0);
+		CHECK_EQ(build(t), 0);
 		for (size_t i = 0; i < sizeof(nr) / sizeof(nr[0]); i++)
 			CHECK(killed(nr[i], 1, 1, 1));
 	}
@@ -201,7 +294,7 @@ TEST(never)
 /* All that the C library may ask where the kernel maps it no vDSO */
 TEST(clocks)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_PASTA, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASTA), 0);
 	CHECK(allowed(__NR_clock_gettime, 0, 0, 0));
 	CHECK(allowed(__NR_gettimeofday, 0, 0, 0));
 #ifdef __NR_time
@@ -213,7 +306,7 @@ TEST(clocks)
 TEST(signals)
 {
 	for (unsigned t = 0; t < SECCOMP_NS_HELPER; t++) {
-		CHECK_EQ(seccomp_build(t, &prog), 0);
+		CHECK_EQ(build(t), 0);
 		CHECK(allowed(__NR_tgkill, (uint64_t)getpid(), 5, SIGSTOP));
 		CHECK(killed(__NR_tgkill, (uint64_t)getpid() + 1, 5, SIGKILL));
 		CHECK(killed(__NR_tgkill, (uint64_t)getppid(), 5, SIGTERM));
@@ -223,7 +316,7 @@ TEST(signals)
 /* Only what a pidfd names is waited for and signalled */
 TEST(pasta)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_PASTA, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASTA), 0);
 	CHECK(allowed(__NR_waitid, P_PIDFD, 5, 0));
 	CHECK(killed(__NR_waitid, P_PID, 5, 0));
 	CHECK(killed(__NR_waitid, P_ALL, 0, 0));
@@ -238,7 +331,7 @@ TEST(pasta)
 	CHECK(allowed(__NR_socket, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6));
 	CHECK(killed(__NR_socket, AF_NETLINK, SOCK_RAW, 0));
 
-	CHECK_EQ(seccomp_build(SECCOMP_PASST, &prog), 0);
+	CHECK_EQ(build(SECCOMP_PASST), 0);
 	CHECK(killed(__NR_waitid, P_PIDFD, 5, 0));
 	CHECK(killed(__NR_pidfd_send_signal, 5, SIGTERM, 0));
 	CHECK(killed(__NR_ioctl, 5, TIOCSPGRP, 0));
@@ -246,7 +339,7 @@ TEST(pasta)
 
 TEST(helper)
 {
-	CHECK_EQ(seccomp_build(SECCOMP_NS_HELPER, &prog), 0);
+	CHECK_EQ(build(SECCOMP_NS_HELPER), 0);
 	CHECK(allowed(__NR_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC,
 		      IPPROTO_TCP));
 	CHECK(allowed(__NR_socket, AF_INET6, SOCK_DGRAM, IPPROTO_UDP));
@@ -260,6 +353,8 @@ TEST(helper)
 	CHECK(killed(__NR_mmap, 0, 4096, PROT_READ));
 }
 
+static const struct seccomp_how passt = { .table = SECCOMP_PASST };
+
 /* The signal that a child under the filter dies of; 0: it ends by itself */
 static int child(long nr, long a, long b, long c)
 {
@@ -268,7 +363,7 @@ static int child(long nr, long a, long b, long c)
 
 	if (!pid) {
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-		    seccomp_apply(SECCOMP_PASST))
+		    seccomp_apply(&passt))
 			syscall(SYS_exit_group, 3);
 		syscall(nr, a, b, c, 34 /* anonymous, private */, -1, 0);
 		syscall(SYS_exit_group, 0);
@@ -292,6 +387,34 @@ TEST(kernel)
 	CHECK_EQ(child(__NR_ioctl, 0, SIOCINQ, 0), 0);
 }
 
+/* With --debug the call is named, and the end is the same */
+TEST(kernel_told)
+{
+	struct seccomp_how how = { .table = SECCOMP_PASST, .tell = true };
+	int status = 0, out[2];
+	char text[200] = "";
+	pid_t pid;
+
+	CHECK_EQ(pipe(out), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(out[1], STDERR_FILENO);
+		log_init("test", LOG_LEVEL_ERR);
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+		    seccomp_apply(&how))
+			syscall(SYS_exit_group, 3);
+		syscall(__NR_openat, AT_FDCWD, "/", O_RDONLY);
+		syscall(SYS_exit_group, 0);
+	}
+	close(out[1]);
+	waitpid(pid, &status, 0);
+	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(WTERMSIG(status), SIGSYS);
+	CHECK(read(out[0], text, sizeof(text) - 1) > 0);
+	CHECK(strstr(text, "openat(), is not allowed"));
+	close(out[0]);
+}
+
 TEST(without_no_new_privs)
 {
 	int status = 0;
@@ -301,7 +424,7 @@ TEST(without_no_new_privs)
 		/* root may, others may not */
 		if (!geteuid())
 			syscall(SYS_setresuid, 65534, 65534, 65534);
-		syscall(SYS_exit_group, -seccomp_apply(SECCOMP_PASST));
+		syscall(SYS_exit_group, -seccomp_apply(&passt));
 	}
 	waitpid(pid, &status, 0);
 	CHECK(WIFEXITED(status));
