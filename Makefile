@@ -79,8 +79,8 @@ endif
 PASTA := $(PASST:%passt=%pasta)
 
 .PHONY: all check check-unit check-tree check-frames check-netns \
-	check-netns-san check-vm check-clients check-fuzz demo bench lint \
-	install deb clean objects unit fuzz FORCE
+	check-netns-san check-guard check-vm check-clients check-fuzz attempt \
+	demo bench lint install deb clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -126,6 +126,16 @@ $B/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 
+ATTEMPT_WRAPS := seccomp_apply landlock_apply loop_wait recvmsg waitid
+
+# The daemon as one that was taken over, for test/guard; by both its names
+$B/attempt: $B/passt.o $B/test/guard/attempt.o $B/libpasst.a
+	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $^ $(LDLIBS) \
+		$(foreach f,$(ATTEMPT_WRAPS),-Wl,--wrap=$f)
+	@ln -sf attempt $(@D)/pasta
+
+attempt: $B/attempt
+
 # All objects, nothing linked
 objects: $(LIB_OBJ) $(patsubst %.c,$B/%.o,$(wildcard passt.c) $(HELP_SRC) \
 	$(UNIT_SRC))
@@ -149,8 +159,8 @@ fuzz: $(FUZZ)
 # Each part says how many passed and failed; the last line sums them up
 check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-		test/run.sh setup unit tree frames frames-vhost frames-san netns vm \
-		clients fuzz
+		test/run.sh setup unit tree frames frames-vhost frames-san netns \
+		guard vm clients fuzz
 check-unit check-tree check-frames check-netns check-netns-san check-vm \
 check-clients check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \

@@ -86,7 +86,7 @@ part_tree()
 	local p=0 f=0 t
 
 	for t in selftest floors headers kerneldoc modes budget options \
-		warnings analysis contrib; do
+		syscalls warnings analysis contrib; do
 		run_counting 300 "test/lint/$t"
 	done
 	count tree $p $f
@@ -157,6 +157,14 @@ part_netns_san()
 	build SAN=1 all || { count netns-san 0 1; return; }
 	build build/xfer || { count netns-san 0 1; return; }
 	PASTA=$PWD/build/san/pasta run_pytest netns-san test/netns \
+		-n "$((jobs * 2))"
+}
+
+# A daemon that was taken over, and the product as seen from outside
+part_guard()
+{
+	build all attempt || { count guard 0 1; return; }
+	PASST=$PWD/passt PASTA=$PWD/pasta run_pytest guard test/guard \
 		-n "$((jobs * 2))"
 }
 
