@@ -17,10 +17,12 @@
  *
  * After each record the loop turns. Frames received are read, loans written, to
  * their last byte. In the end the hypervisor leaves: the guest must have left as
- * often as it came, and no descriptor may be left open.
+ * often as it came, and no descriptor may be left open. How many frames there
+ * were, both ways, is said in the end.
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -43,6 +45,7 @@ static struct vdriver d;
 static int peer, null_fd, events[2];
 static int ups, downs, stops;
 static usec_t now = 1;
+static unsigned long long frames;
 
 static void on_readable(usec_t t)
 {
@@ -61,6 +64,7 @@ static void on_readable(usec_t t)
 			assert(f[i].len >= 14 && f[i].len <= 65549);
 			if (slice_copy(&s, 0, copy, sizeof(copy)) != f[i].len)
 				abort();
+			frames++;
 		}
 		link_release();
 	}
@@ -114,6 +118,13 @@ static void send_frames(unsigned n, size_t room)
 		l[i].len = i % 2 ? room : room / 3;
 	}
 	link_commit(l, lent - lent / 4);
+	frames += lent;
+}
+
+/* The sanitizers' own way out does not come by here: there was a finding */
+__attribute__((destructor)) static void tell_frames(void)
+{
+	fprintf(stderr, "%llu frames\n", frames);
 }
 
 /* A message of @len bytes, in two parts if @cut is within */
