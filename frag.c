@@ -93,6 +93,7 @@ static void frag_unlink(struct frag_slot *s)
 		i++;
 	frag_order_count--;
 	memmove(&frag_order[i], &frag_order[i + 1],
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
 		(frag_order_count - i) * sizeof(*frag_order));
 }
 

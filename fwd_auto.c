@@ -43,6 +43,7 @@
 #define FWD_AUTO_SHARE		20
 #define FWD_AUTO_INTERVAL_MAX	(700 * USEC_PER_MSEC)
 
+/* NOLINTNEXTLINE(misc-redundant-expression): so it has to be */
 static_assert(FWD_PORT_WORDS == PORTS_WORDS, "a bit per port, both");
 
 /** Index of a protocol in what is kept for both */

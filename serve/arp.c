@@ -56,6 +56,7 @@ static bool arp_parse(const struct packet *p, struct arp_request *r,
 
 	if (cur_be16(&c) != ARPHRD_ETHER || cur_be16(&c) != ETHERTYPE_IP)
 		return false;
+	/* NOLINTNEXTLINE(misc-redundant-expression): one byte, then the next */
 	if (cur_u8(&c) != sizeof(r->smac) || cur_u8(&c) != 4)
 		return false;
 	*op = cur_be16(&c);
