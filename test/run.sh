@@ -86,7 +86,7 @@ part_tree()
 	local p=0 f=0 t
 
 	for t in selftest floors headers kerneldoc modes budget options \
-		syscalls warnings analysis contrib; do
+		readme syscalls warnings analysis contrib; do
 		run_counting 300 "test/lint/$t"
 	done
 	count tree $p $f

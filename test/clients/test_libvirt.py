@@ -2,13 +2,16 @@
 """libvirt, as a user's own: domains with a passt interface."""
 import itertools
 import os
+import re
 import shutil
-import threading
-import time
+import sys
 
 import pytest
 
 from place import RUNTIME, TREE, vm
+
+sys.path.insert(0, vm.ROOT + "/test/lib")
+from rig.readme import block  # noqa: E402
 
 DOMAIN = """<domain type='qemu'>
   <name>guest</name>
@@ -31,41 +34,33 @@ mitigations=off audit=0 nokaslr</cmdline>
       <source mode='bind' path='/tmp/agent'/>
       <target type='virtio' name='agent'/>
     </channel>
-    <interface type='{kind}'>
-      <backend type='passt' logFile='/tmp/passt.log'/>
-      <portForward proto='tcp'>
-        <range start='2222' to='22'/>
-        <range start='8000' end='8010'/>
-        <range start='8005' exclude='yes'/>
-      </portForward>
-      <portForward proto='udp'><range start='2223' to='23'/></portForward>
-      <model type='virtio'/>
-    </interface>
+    {interface}
     <memballoon model='none'/>
   </devices>
 </domain>
 """
-BACKING = """<memoryBacking>
-    <source type='memfd'/><access mode='shared'/>
-  </memoryBacking>"""
+# Beside what the README has, which leads 2222 to 22
+MORE = """<portForward proto='tcp'>
+        <range start='8000' end='8010'/>
+        <range start='8005' exclude='yes'/>
+      </portForward>
+      <portForward proto='udp'><range start='2223' to='23'/></portForward>
+      """
+# Both forms of a domain, by the kind of its interface
+EXAMPLES = {"user": block("libvirt"),
+            "vhostuser": block("libvirt over vhost-user")}
 STATE = RUNTIME + "/libvirt/qemu/run/passt"
 
 
-class Domain(vm.Guest):
-    """A guest that libvirt starts, and its agent."""
-
-    def __init__(self, place):
-        self.place, self.proc = place, self
-        self.dir = place.path("/tmp")
-        self.commands, self.number, self.boots = {}, 0, 0
-        self.lock, self.hello = threading.Lock(), threading.Event()
-        self.console = self.dir + "/console"
-        self.started = time.monotonic()
-        self.port = self.connect("agent")
-        threading.Thread(target=self.receive, daemon=True).start()
-
-    def poll(self):
-        """QEMU is libvirt's to look after."""
+def write_domain(kind):
+    """The domain with an example's interface, and what belongs to that."""
+    backing, interface = re.fullmatch(
+        r"(<memoryBacking>.*</memoryBacking>)?\s*(<interface .*</interface>)\s*",
+        EXAMPLES[kind], re.S).groups()
+    assert f"<interface type='{kind}'>" in interface
+    with open(TREE + "/vm/domain.xml", "w") as f:
+        f.write(DOMAIN.format(backing=backing or "", interface=interface.replace(
+            "<model", MORE + "<model")))
 
 
 def virsh(place, *words, **kw):
@@ -83,13 +78,10 @@ def domain(place, request):
     os.makedirs(TREE + "/vm", exist_ok=True)
     for name in "vmlinuz", "initrd":
         shutil.copy(f"{vm.BUILD}/{name}", TREE + "/vm")
-    kind = request.param
-    with open(TREE + "/vm/domain.xml", "w") as f:
-        f.write(DOMAIN.format(kind=kind, backing=BACKING
-                              if kind == "vhostuser" else ""))
+    write_domain(request.param)
     virsh(place, "create", "/vm/domain.xml")
     try:
-        yield Domain(place)
+        yield vm.Started(place.path("/tmp"))
     finally:
         virsh(place, "destroy", "guest", check=False)
     vm.wait_for(lambda: not place.networks() and not qemus(place), 5)
@@ -124,8 +116,7 @@ def test_domain(place, domain):
 def test_a_port_in_use_is_told(place):
     held = place.net.server(place.net.host, "echo", 2222)
     try:
-        with open(TREE + "/vm/domain.xml", "w") as f:
-            f.write(DOMAIN.format(kind="user", backing=""))
+        write_domain("user")
         said = virsh(place, "create", "/vm/domain.xml", check=False)
         assert "2222" in said and "in use" in said, said
     finally:

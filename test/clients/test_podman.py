@@ -25,6 +25,12 @@ def image(shared):
         tar -C /tmp/image -c . | podman import - """ + IMAGE)
 
 
+def image_of(place, name, command):
+    """Another name for it, and what it runs."""
+    place.sh(f"""tar -C /tmp/image -c . |
+        podman import --change 'CMD {json.dumps(command)}' - {name}""")
+
+
 def podman(place, *words, **kw):
     return place.run("podman", *words, **kw)
 
@@ -79,6 +85,39 @@ def test_host_by_name(place):
         assert said.endswith("hello\n")
     finally:
         place.net.end(server)
+
+
+# What test/netns/test_engine.py starts pasta with, the namespace apart
+LINE = ["--config-net", "--dns-forward", "169.254.1.1", "-t", "none", "-u",
+        "none", "-T", "none", "-U", "none", "--no-map-gw", "--quiet",
+        "--map-guest-addr", "169.254.1.2"]
+
+
+def option_pairs(words):
+    """Options with their arguments, in order of their names."""
+    pairs = []
+    for w in words:
+        if w.startswith("-"):
+            pairs.append((w,))
+        else:
+            pairs[-1] += (w,)
+    return sorted(pairs)
+
+
+def test_command_line(place, container):
+    """The words that are replayed without Podman are Podman's."""
+    container("sleep 1000")
+    for words in place.networks().values():
+        at = words.index("--netns")
+        assert words[at + 1].startswith("/run/user/1000/netns/netns-")
+        assert option_pairs(words[1:at] + words[at + 2:]) == \
+            option_pairs(LINE)
+    container("sleep 1000", "-p", "8080:80", "-p", "127.0.0.1:8081:80",
+              "-p", "8082-8084:82-84/udp")
+    published = {("-t", "8080-8080:80-80"), ("-u", "8082-8084:82-84"),
+                 ("-t", "127.0.0.1/8081-8081:80-80")}
+    assert [w for w in place.networks().values()
+            if published < set(option_pairs(w[1:]))]
 
 
 def answer(place, command):

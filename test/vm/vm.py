@@ -475,6 +475,51 @@ class Guest:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+# A QEMU for examples that leave the disk, and the system on it, to the reader:
+# the image has no boot loader, so it is told where its kernel is. In /tmp/here,
+# of a reader who is there; console and agent are in /tmp.
+EXAMPLE_QEMU = """#!/bin/sh
+exec /usr/bin/qemu-system-x86_64 "$@" -display none -monitor none \\
+    -kernel /tmp/here/vmlinuz -initrd /tmp/here/initrd -cpu max -append \\
+    'console=ttyS0 quiet panic=0 tsc=reliable no_timer_check \
+mitigations=off audit=0 nokaslr' -serial file:/tmp/console \\
+    -chardev socket,id=agent,path=/tmp/agent,server=on,wait=off \\
+    -device virtio-serial-pci -device virtserialport,chardev=agent
+"""
+
+
+def example_disk(directory):
+    """What an example of QEMU needs in /tmp/here."""
+    os.mkdir(directory + "/bin")
+    with open(directory + "/bin/qemu-system-x86_64", "w") as f:
+        f.write(EXAMPLE_QEMU)
+    os.chmod(f.name, 0o755)
+    for name in "vmlinuz", "initrd":
+        shutil.copy(f"{BUILD}/{name}", directory)
+        os.chmod(f"{directory}/{name}", 0o644)
+    with open(directory + "/disk.qcow2", "wb") as f:
+        f.truncate(1 << 20)
+    os.chmod(f.name, 0o666)
+
+
+class Started(Guest):
+    """A guest that somebody else has started, and looks after: its console and
+    its agent are in a directory."""
+
+    def __init__(self, directory):
+        # pylint: disable=super-init-not-called # see above
+        self.dir, self.proc = directory, self
+        self.commands, self.number, self.boots = {}, 0, 0
+        self.lock, self.hello = threading.Lock(), threading.Event()
+        self.console = directory + "/console"
+        self.started = time.monotonic()
+        self.port = self.connect("agent")
+        threading.Thread(target=self.receive, daemon=True).start()
+
+    def poll(self):
+        """Whether it has ended is not known here."""
+
+
 def stream(path):
     """The -netdev argument for a daemon's socket."""
     return f"stream,server=off,addr.type=unix,addr.path={path}"
