@@ -16,6 +16,7 @@
 #include "pasta.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,8 @@ static int pasta_tap_open(const struct conf_ns *n)
 
 	if (fd < 0 && access(PASTA_TUN, R_OK | W_OK))
 		die("%s: %s", PASTA_TUN, strerror(errno));
-	if (fd == -EBUSY)
+	/* -EBUSY for another tap device, -EINVAL for one of other kinds */
+	if (fd < 0 && if_nametoindex(n->ifname))
 		die("--ns-ifname %s: there is such an interface already",
 		    n->ifname);
 	if (fd < 0)

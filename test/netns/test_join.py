@@ -280,12 +280,58 @@ def test_interface_taken(held, run):
     assert "eth0" in [i["ifname"] for i in h.ns.ip("link")]
 
 
-def test_failed_join_leaves_nothing(held, run, place, net):
-    """Neither PID file nor device."""
-    h = held()
-    s = net.host.listen("0.0.0.0", 7211)
-    r = run("-q", "-P", place + "/pid", "-t", "7211", str(h.pid))
-    s.close()
-    refused(r, "7211")
-    assert os.listdir(place) == []
-    wait_for(lambda: [i["ifname"] for i in h.ns.ip("link")] == ["lo"])
+# What can be wrong with the host, not with the words: option, value, why.
+# @ is a directory that may not be written to; ports are taken
+WRONG = [
+    ("--log-file", "@/x", "Permission denied"),
+    ("--pcap", "@/x", "Permission denied"),
+    ("--pid", "@/x", "Permission denied"),
+    ("--log-file", "@", "Is a directory"),
+    ("--pcap", "@", "Is a directory"),
+    ("--pid", "@", "Is a directory"),
+    ("--tcp-ports", "7211", "Address already in use"),
+    ("--udp-ports", "7211", "Address already in use"),
+    ("--tcp-ns", "7212", "Address already in use"),
+    ("--udp-ns", "7212", "Address already in use"),
+    ("--tcp-ports", "80", "Permission denied"),
+    ("--interface", "nosuch0", "no such interface"),
+    ("--outbound-if4", "nosuch0", "no such interface"),
+    ("--outbound-if6", "nosuch0", "no such interface"),
+    ("--tcp-ports", "%nosuch0/7213", "no such interface"),
+    ("--runas", "no-such-user", "no such user"),
+    ("--userns", "/no/such/x", "No such file or directory"),
+    ("--ns-ifname", "taken0", "there is such an interface already"),
+]
+
+
+@pytest.mark.parametrize("form", ["pid", "path", "fore", "command"])
+@pytest.mark.parametrize("opt,value,why", WRONG, ids=lambda v: v)
+def test_failed_start(held, run, place, net, form, opt, value, why):
+    """One line that names option and value, status 1, and nothing left: files,
+    device, process; no command ever ran."""
+    inside = opt.endswith("-ns") or opt == "--ns-ifname"
+    if inside and form == "command" or opt == "--userns" and form == "path":
+        pytest.skip("cannot be so")
+    os.mkdir(place + "/read-only")
+    value = value.replace("@", place + "/read-only")
+    h = held(script="ip link add taken0 type dummy 2>/dev/null || "
+             "ip link add taken0 type veth peer name taken1; ")
+    links = [i["ifname"] for i in h.ns.ip("link")]
+    taken = [ns.listen("::", port) for ns, port in ((net.host, 7211),
+                                                    (h.ns, 7212))]
+    taken += [ns.udp("::", port) for ns, port in ((net.host, 7211),
+                                                  (h.ns, 7212))]
+    target = {"pid": (str(h.pid),), "fore": ("-f", str(h.pid)),
+              "path": forms(h)["path"], "command": ("echo", "ran")}[form]
+    try:
+        r = run("--config-net", "-P", place + "/pid", "-l", place + "/log",
+                "-p", place + "/pcap", opt, value, *target)
+    finally:
+        for s in taken:
+            s.close()
+    assert (r.returncode, r.stdout) == (1, "")
+    assert r.stderr == "%s %s: %s\n" % (opt, value, why)
+    assert r.left == []
+    assert os.listdir(place) == ["read-only"]
+    assert os.listdir(place + "/read-only") == []
+    wait_for(lambda: [i["ifname"] for i in h.ns.ip("link")] == links)
