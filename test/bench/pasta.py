@@ -207,9 +207,9 @@ def tap(net, table, bed, mtu):
             sample(table, bed.name, measure, "Mbit/s",
                    lambda: datagrams(net, bed, way))
         sample(table, bed.name, "request-response", "1/s",
-               lambda: answers(bed, "rr", 3000))
+               lambda: answers(bed, "rr", 20000))
         sample(table, bed.name, "connect-request-response", "1/s",
-               lambda: answers(bed, "crr", 800))
+               lambda: answers(bed, "crr", 6000))
 
 
 def bench_tap(net, found, table, n):

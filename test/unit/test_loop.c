@@ -16,6 +16,18 @@
 
 #define WATCHES	300
 
+static unsigned waits;
+/* The event that a look finds, as if it came then; -1: none does */
+static int late_fd = -1;
+
+/* Stands before the C library's: the module's calls are counted */
+int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
+{
+	if (waits++ && late_fd >= 0)
+		eventfd_write(late_fd, 1);
+	return epoll_pwait(fd, events, n, timeout, NULL);
+}
+
 static struct watch watches[WATCHES];
 static unsigned calls[WATCHES];
 static uint32_t last_events;
@@ -74,6 +86,65 @@ TEST(add_mod_del)
 	turn(44);
 	CHECK_EQ(calls[0], 2);
 	CHECK_EQ(loop_mod(&watches[0], EPOLLIN), -ENOENT);
+	end(1);
+}
+
+static void on_late(struct watch *w, uint32_t events, usec_t now)
+{
+	eventfd_t v;
+
+	on_event(w, events, now);
+	eventfd_read(w->fd, &v);
+}
+
+/* Turns that many usec apart: how often is looked before something is there */
+static unsigned looks(usec_t *now, usec_t apart)
+{
+	waits = 0;
+	*now += apart;
+	loop_dispatch(loop_wait(1), *now);
+	return waits;
+}
+
+TEST(looks_before_it_sleeps)
+{
+	usec_t now = 1000000;
+	unsigned sleeps = 0;
+
+	begin(1, on_late);
+	/* Not before the first turn, nor after a long pause */
+	looks(&now, 0);
+	CHECK_EQ(waits, 1);
+	for (unsigned i = 0; i < 200; i++)
+		CHECK_EQ(looks(&now, 5000), 1);
+
+	/* In close turns without events: once in a while */
+	looks(&now, 10);
+	for (unsigned i = 0; i < 640; i++)
+		sleeps += looks(&now, 10) == 1;
+	CHECK_EQ(sleeps, 630);
+
+	/* Events that come while it looks: always, and none of them is lost */
+	late_fd = watches[0].fd;
+	for (unsigned i = 0; i < 64; i++)
+		looks(&now, 10);
+	calls[0] = 0;
+	for (unsigned i = 0; i < 100; i++)
+		CHECK_EQ(looks(&now, 10), 2);
+	CHECK_EQ(calls[0], 100);
+
+	/* A pause ends it, at once; so do events that do not come */
+	late_fd = -1;
+	CHECK_EQ(looks(&now, 5000), 101);
+	CHECK_EQ(looks(&now, 10), 1);
+	CHECK_EQ(looks(&now, 10), 101);
+	CHECK_EQ(looks(&now, 10), 101);
+	CHECK_EQ(looks(&now, 10), 101);
+	CHECK_EQ(looks(&now, 10), 1);
+	/* Who does not want to sleep does not look either */
+	waits = 0;
+	CHECK_EQ(loop_wait(0), 0);
+	CHECK_EQ(waits, 1);
 	end(1);
 }
 
