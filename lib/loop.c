@@ -26,8 +26,11 @@
 /** Most events of one turn */
 #define LOOP_EVENTS 256
 
-/** Turns further apart are not worth looking for, usec */
-#define LOOP_CLOSE	100
+/**
+ * Turns further apart are not worth looking for, usec; one that moves bulk data
+ * takes longer by itself, and the guest needs the processor
+ */
+#define LOOP_CLOSE	50
 /** Looks before sleep: as long as two or three wake-ups take */
 #define LOOP_LOOKS	100
 /** Confidence in looking: what finds adds 1, what does not takes 2 */
