@@ -364,9 +364,13 @@ static int portspec_yield(struct portspec_reader *r, unsigned i, unsigned first,
 static unsigned portspec_run(unsigned port)
 {
 	bool excluded = portspec_is_excluded(port);
+	uint64_t alike = excluded ? UINT64_MAX : 0;
 
-	while (port < PORT_LAST && portspec_is_excluded(port + 1) == excluded)
-		port++;
+	while (port < PORT_LAST && portspec_is_excluded(port + 1) == excluded) {
+		bool whole = !(port % 64) && portspec_excluded[port / 64] == alike;
+
+		port += whole ? 63 : 1;
+	}
 	return port;
 }
 
@@ -433,8 +437,13 @@ static int portspec_add(struct portspec_reader *r, const struct port_rule *rule)
 
 static void portspec_exclude(unsigned first, unsigned last)
 {
-	for (unsigned port = first; port <= last; port++)
-		portspec_excluded[port / 64] |= 1ULL << port % 64;
+	while (first <= last) {
+		bool whole = !(first % 64) && last - first >= 63;
+
+		portspec_excluded[first / 64] |= whole ? UINT64_MAX :
+							 1ULL << first % 64;
+		first += whole ? 64 : 1;
+	}
 }
 
 /* First pass: what is in the text, and what it excludes */

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			assert(*why && memchr(why, '\0', sizeof(why)));
 			assert(!memcmp(&s, &before, sizeof(s)));
 		}
-		check(&s);
 	}
+	check(&s);
 	return 0;
 }
