@@ -56,7 +56,7 @@ static usec_t now;
 static uint32_t next_seq[16];
 static int tcp_server, udp_server;
 static int accepted[4];
-static unsigned long long frames;
+static unsigned long long frames, answers;
 
 static struct addr addr(const char *text)
 {
@@ -213,6 +213,7 @@ static void check_sent(void)
 				!!(p.tcp.flags & TCP_FLAG_SYN) +
 				!!(p.tcp.flags & TCP_FLAG_FIN);
 	}
+	answers += memlink_sent();
 	memlink_clear();
 }
 

@@ -133,6 +133,11 @@ static const struct link_ops memlink_ops = {
 	.caps = memlink_get_caps,
 };
 
+const struct link_ops *memlink_link(void)
+{
+	return &memlink_ops;
+}
+
 void memlink_init(const struct link_events *ev)
 {
 	memlink_clear();

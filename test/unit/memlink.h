@@ -17,6 +17,8 @@
 #define MEMLINK_FRAME_MAX	(66 * 1024)
 
 void memlink_init(const struct link_events *ev);
+/* To be wrapped */
+const struct link_ops *memlink_link(void);
 void memlink_set_room(unsigned frames);
 void memlink_set_buffer(size_t bytes);
 struct link_caps *memlink_caps(void);
