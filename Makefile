@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # One object a file, dependencies by -MMD, sources found by wildcard. Objects
 # of a kind of build lie together: build/normal, build/san (ASan and UBSan),
-# build/fuzz, build/gcc and build/clang (warnings are errors).
+# build/fuzz, build/cov (clang's coverage), build/gcc, build/clang and
+# build/aarch64 (warnings are errors).
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -52,6 +53,12 @@ link := $(SANITIZE)
 else ifeq ($(KIND),fuzz)
 base += $(SANITIZE) -fsanitize=fuzzer-no-link
 link := $(SANITIZE) -fsanitize=fuzzer
+else ifeq ($(KIND),cov)
+# The counts are in the file all the time: a filtered process opens none
+base += -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm \
+	-runtime-counter-relocation
+link := -fprofile-instr-generate
+fuzz_link := -fsanitize=fuzzer
 else
 base += $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE \
 	-D_FORTIFY_SOURCE=$(fortify)) -fPIE $(call takes,-fstack-protector-strong \
@@ -80,7 +87,7 @@ PASTA := $(PASST:%passt=%pasta)
 
 .PHONY: all check check-unit check-tree check-frames check-netns \
 	check-netns-san check-guard check-vm check-clients check-fuzz attempt \
-	demo bench lint install deb clean objects unit fuzz FORCE
+	coverage demo bench lint install deb clean objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -105,7 +112,7 @@ $(UNIT): %: %.o $B/libtest.a $B/libpasst.a
 		$B/libtest.a $B/libpasst.a -Wl,--end-group $(LDLIBS)
 
 $(FUZZ): %: %.o $B/libtest.a $B/libpasst.a
-	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $< -Wl,--start-group \
+	$(call say,LD)$(CC) $(CFLAGS) $(link) $(fuzz_link) $(LDFLAGS) -o $@ $< -Wl,--start-group \
 		$B/libtest.a $B/libpasst.a -Wl,--end-group $(LDLIBS)
 
 $B/%.o: %.c $B/flags
@@ -165,6 +172,10 @@ check-unit check-tree check-frames check-netns check-netns-san check-vm \
 check-clients check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*
+
+# Which lines the tests reach
+coverage:
+	+@MAKE='$(MAKE)' test/coverage.py
 
 demo:
 	+@MAKE='$(MAKE)' test/demo.sh
