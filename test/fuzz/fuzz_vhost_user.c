@@ -17,8 +17,8 @@
  *
  * After each record the loop turns. Frames received are read, loans written, to
  * their last byte. In the end the hypervisor leaves: the guest must have left as
- * often as it came, and no descriptor may be left open. How many frames there
- * were, both ways, is said in the end.
+ * often as it came, and no descriptor may be left open. How many records and
+ * frames, both ways, there were is said in the end.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@ static struct vdriver d;
 static int peer, null_fd, events[2];
 static int ups, downs, stops;
 static usec_t now = 1;
-static unsigned long long frames;
+static unsigned long long records, frames;
 
 static void on_readable(usec_t t)
 {
@@ -124,7 +124,7 @@ static void send_frames(unsigned n, size_t room)
 /* The sanitizers' own way out does not come by here: there was a finding */
 __attribute__((destructor)) static void tell_frames(void)
 {
-	fprintf(stderr, "%llu frames\n", frames);
+	fprintf(stderr, "%llu records, %llu frames\n", records, frames);
 }
 
 /* A message of @len bytes, in two parts if @cut is within */
@@ -225,6 +225,7 @@ static void record(struct cur *c)
 	const uint8_t *p;
 	size_t cut = 0;
 
+	records++;
 	switch (type) {
 	case 7:
 		cut = cur_u8(c);
