@@ -3,6 +3,7 @@
 connections at once."""
 import hashlib
 import resource
+import socket
 import threading
 import time
 
@@ -18,6 +19,26 @@ MB = 1 << 20
 
 def sha(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def test_slow_transfer_is_no_stall():
+    """A server goes on as long as its data moves, however long that takes
+    altogether: what stalls a download is the daemon's fault, then."""
+    a, b = socket.socketpair()
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    a.settimeout(0.3)
+    b.settimeout(2)
+    w = Writer(a, bytes(1 << 16), fin=True)
+    got = 0
+    while got < 1 << 16:
+        try:
+            got += len(b.recv(4096))
+        except socket.timeout:
+            pytest.fail("stuck after %d bytes: %s" % (got, w.error))
+        time.sleep(0.04)
+    assert not b.recv(1)
+    a.close()
+    b.close()
 
 
 @pytest.mark.parametrize("mtu,ws", [(65520, 7), (1500, 7), (1500, None)],

@@ -105,7 +105,10 @@ class Reader(threading.Thread):
 
 
 class Writer(threading.Thread):
-    """Writes data to a socket in the background, then FIN if asked to."""
+    """Writes data to a socket in the background, then FIN if asked to.
+
+    Not by sendall(): a socket's timeout is for all of that, and a guest in
+    Python on a busy machine takes longer for some MB."""
 
     def __init__(self, sock, data, fin=False):
         super().__init__(daemon=True)
@@ -115,7 +118,9 @@ class Writer(threading.Thread):
 
     def run(self):
         try:
-            self.sock.sendall(self.data)
+            rest = memoryview(self.data)
+            while rest:
+                rest = rest[self.sock.send(rest):]
             if self.fin:
                 self.sock.shutdown(socket.SHUT_WR)
         except OSError as e:
