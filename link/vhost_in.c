@@ -9,7 +9,10 @@
  *	chain     | vnet | frame ...      |        ( any layout: | v|ne|t fr|ame )
  *	frames[]         ^ iov
  *
- * What does not fit this batch's buffers is put back and taken by the next.
+ * What does not fit this batch's buffers is put back and taken by the next. All
+ * chains are found before the first frame is looked at: the guest wrote them on
+ * another processor, and what begins each then comes into the cache at once, not
+ * one after the other.
  *
  * Copies of ours: none; no system calls. State: the batch. Source: virtio 1.2,
  * 5.1.6.2.
@@ -24,6 +27,8 @@
 #define IN_FRAME_MAX		(65535 + ETH_HLEN_)
 /** The header before a frame: that of virtio 1.0 has two bytes more */
 #define IN_HLEN_MAX		(VNET_HLEN + 2)
+/** Bytes of a cache line */
+#define IN_LINE			64
 /** Buffers of a batch, and of one frame */
 #define IN_IOV			2048
 #define IN_PIECES		1024
@@ -32,6 +37,7 @@
  * struct vhost_in - the batch from the guest
  * @heads:	chains to give back
  * @count:	how many
+ * @bufs:	what each consists of
  * @iov:	buffers of the frames
  * @used:	how many
  * @hlen:	bytes of the header before a frame
@@ -43,6 +49,7 @@
 static struct vhost_in {
 	uint16_t heads[LINK_BATCH];
 	unsigned count;
+	struct virtq_bufs bufs[LINK_BATCH];
 	struct iovec iov[IN_IOV];
 	unsigned used;
 	size_t hlen;
@@ -113,9 +120,33 @@ static bool in_walk(struct virtq *q, uint16_t head, struct virtq_bufs *b)
 
 	b->iov = in.iov + in.used;
 	b->max = left < IN_PIECES ? left : IN_PIECES;
-	if (!virtq_walk(q, head, false, b))
+	if (!virtq_walk(q, head, false, b) || (b->cut && b->max < IN_PIECES))
 		return false;
-	return !b->cut || b->max == IN_PIECES;
+	in.used += b->cnt;
+	return true;
+}
+
+/* Headers of a frame will be needed soon */
+static void in_prefetch(const struct virtq_bufs *b)
+{
+	const uint8_t *p = b->cnt ? b->iov->iov_base : NULL;
+
+	if (!p)
+		return;
+	__builtin_prefetch(p);
+	if (b->iov->iov_len > IN_LINE)
+		__builtin_prefetch(p + IN_LINE);
+}
+
+/* Buffers of up to @n chains. Return: how many could be found */
+static unsigned in_find(struct virtq *q, unsigned n)
+{
+	unsigned i;
+
+	in.used = 0;
+	for (i = 0; i < n && in_walk(q, in.heads[i], &in.bufs[i]); i++)
+		in_prefetch(&in.bufs[i]);
+	return i;
 }
 
 static unsigned in_take(struct virtq *q, unsigned max)
@@ -141,23 +172,17 @@ static unsigned in_take(struct virtq *q, unsigned max)
  */
 unsigned vhost_in_receive(struct virtq *q, struct frame *frames, unsigned max)
 {
-	unsigned n, got = 0;
+	unsigned n, found, got = 0;
 	enum in_verdict verdict;
-	struct virtq_bufs b;
 
 	n = in_take(q, max < LINK_BATCH ? max : LINK_BATCH);
-	in.used = 0;
+	found = in_find(q, n);
 	in.copied = false;
-	for (in.count = 0; in.count < n; in.count++) {
-		if (!in_walk(q, in.heads[in.count], &b))
-			break;
-		verdict = in_frame(&b, &frames[got]);
+	for (in.count = 0; in.count < found; in.count++) {
+		verdict = in_frame(&in.bufs[in.count], &frames[got]);
 		if (verdict == IN_WAITS)
 			break;
-		if (verdict == IN_TAKEN) {
-			in.used += b.cnt;
-			got++;
-		}
+		got += verdict == IN_TAKEN;
 	}
 	q->last_avail = (uint16_t)(q->last_avail - (n - in.count));
 	/* Nothing to be used, so nobody will release it */
