@@ -180,6 +180,8 @@ static void net_run_rx(struct net_queue *q, usec_t now)
 {
 	if (!net_usable(q) || !q->enabled)
 		return;
+	/* Buffers are looked for when they are needed; one not found asks */
+	virtq_kicks_off(&q->vq);
 	net_rise(now);
 	if (vhost_out_wanted() || net_refused) {
 		net_refused = false;
@@ -444,6 +446,9 @@ int vhost_net_stop(unsigned i, uint32_t *base)
 
 	if (!q)
 		return -EINVAL;
+	/* Asked for while the driver's ring is still there: a kick starts it */
+	if (net_usable(q))
+		virtq_kicks_on(&q->vq, 1);
 	net_stop(q);
 	*base = q->vq.last_avail;
 	return 0;
