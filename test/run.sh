@@ -171,7 +171,7 @@ part_guard()
 part_vm()
 {
 	build all || { count vm 0 1; return; }
-	PASST=$PWD/passt run_pytest vm test/vm
+	PASST=$PWD/passt run_pytest vm test/vm -n 2 --dist loadgroup
 }
 
 # Programs that start us, in a tree of a newer release
@@ -223,7 +223,9 @@ part_fuzz()
 mkdir -p build
 for part in "$@"; do
 	say "$part"
+	since=$SECONDS
 	"part_${part//-/_}" || exit 1
+	say "$part: $((SECONDS - since)) s"
 done
 [ $skipped = 0 ] || say "$skipped skipped"
 echo "$passed passed, $failed failed"

@@ -72,6 +72,14 @@ def checked(machine):
     assert "Sanitizer" not in text and "runtime error" not in text, text
 
 
+def pytest_collection_modifyitems(items):
+    """Both ways to travel at the same time: each has its guest and its
+    network, and none of them keeps a machine of two processors busy."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        item.add_marker(pytest.mark.xdist_group(params.get("link", "other")))
+
+
 @pytest.fixture(scope="session", params=["stream", "vhost-user"])
 def link(request):
     """How the guests' frames travel: all tests with the one, then the other."""

@@ -20,18 +20,21 @@ mkdir -p "$cache"
 
 say() { echo "image: $*" >&2; }
 
-stale=
-[ -s "$out/vmlinuz" ] && [ -s "$out/initrd" ] || stale=1
-for f in "$here"/image.sh "$here"/agent.c "$here"/xfer.c "$here"/relay.c \
-	 "$here"/sha256.h \
-	 "$here"/guest/*; do
-	[ -z "$stale" ] && [ "$f" -nt "$out/initrd" ] && stale=1
-done
-[ -n "$stale" ] || exit 0
+is_fresh()
+{
+	[ -s "$out/vmlinuz" ] && [ -s "$out/initrd" ] || return 1
+	for f in "$here"/image.sh "$here"/agent.c "$here"/xfer.c \
+		 "$here"/relay.c "$here"/sha256.h "$here"/guest/*; do
+		[ ! "$f" -nt "$out/initrd" ] || return 1
+	done
+}
 
-# One build at a time, whoever asks
+is_fresh && exit 0
+
+# One build at a time, whoever asks; who waited for another's has it now
 exec 9>"$out/lock"
 flock 9
+is_fresh && exit 0
 
 # unpack PACKAGE: download it once and lay it out under $cache/PACKAGE
 unpack()
