@@ -183,6 +183,7 @@ demo:
 bench:
 	+@MAKE='$(MAKE)' test/bench/bench.py
 	+@MAKE='$(MAKE)' test/bench/pasta.py
+	+@MAKE='$(MAKE)' test/bench/links.py
 
 lint:
 	@test/lint/budget

@@ -6,7 +6,6 @@ median over the rounds of ours to the best of the others.
 
   guest   the same emulated guest for all, a NIC each; iperf3 and xfer
   peer    no guest: peer.c on the daemon's socket, so that its own limits show
-  links   the same of ours alone, over its stream socket and over vhost-user
   calls   system calls per GB, by strace -c (which slows what it watches)
   memory  resident set, fresh and with 2,000 connections open
 
@@ -15,7 +14,7 @@ the gateway's address ("lo"), or one behind a veth of MTU 1500 ("veth").
 CPU is the daemon's user and system time; for user networking, and beside the
 others as `loop`, that of QEMU's main loop thread, which moves the frames.
 
-  bench.py [guest] [peer] [links] [calls] [memory]
+  bench.py [guest] [peer] [calls] [memory]
 
 BENCH_ROUNDS (5), BENCH_SECONDS (2) a measurement, PASST (./passt),
 BENCH_WITHOUT, names to leave out: ours bookworm sid user.
@@ -131,14 +130,16 @@ GUEST_JOBS = {
 
 
 class Bed:
-    """One guest with a NIC for each backend."""
+    """One guest with a NIC for each backend, and with QEMU's user networking
+    (user). A daemon named vhost-user is spoken to so."""
 
-    def __init__(self, net, daemons):
+    def __init__(self, net, daemons, user=True):
         self.daemons = dict(daemons)
-        with_user = "user" not in os.environ.get("BENCH_WITHOUT", "")
-        self.names = list(daemons) + ["user"] * with_user
-        nets = [vm.stream(d.socket) for d in daemons.values()]
-        if with_user:
+        user = user and "user" not in os.environ.get("BENCH_WITHOUT", "")
+        self.names = list(daemons) + ["user"] * user
+        nets = [(vm.vhost_user if name == "vhost-user" else vm.stream)(
+            d.socket) for name, d in daemons.items()]
+        if user:
             nets.append(f"user,net=192.0.2.0/24,host={vm.GATEWAY4},"
                         f"dhcpstart={vm.HOST4},ipv6=off")
         self.guest = vm.Guest(nets, prefix=net.inside(net.host))
@@ -210,13 +211,15 @@ def bench_guest(net, found):
 class Job:
     """One thing that peer.c does, and the server it does it with."""
 
-    def __init__(self, what, where, mtu, v6=False, size=None):
+    def __init__(self, what, where, mtu, v6=False, size=None, segment=False):
         self.what, self.where, self.mtu = what, where, mtu
-        self.v6, self.size = v6, size
+        self.v6, self.size, self.segment = v6, size, segment
         kind = {"up": "TCP up", "down": "TCP down", "udp-up": "UDP up",
                 "udp-down": "UDP down", "rr": "request-response",
                 "crr": "connect-request-response"}[what]
         tail = f" {size}" if size else f" {mtu}" if "TCP" in kind else ""
+        # Sent as many at once by both ends, as UDP_SEGMENT does
+        tail += " segmented" * segment
         self.name = f"{kind}{tail}{' IPv6' if v6 else ''}, {where}"
 
     def server(self, net):
@@ -226,7 +229,8 @@ class Job:
             "up": ("sink", 9000, "none"),
             "down": ("-d", long, "source", 9000, 0, 1, "none"),
             "udp-up": ("usink", 9000),
-            "udp-down": ("-d", str(SECONDS + 1), "ublast", 9000, self.size),
+            "udp-down": (*["-s"] * self.segment, "-d", str(SECONDS + 1),
+                         "ublast", 9000, self.size),
             "rr": ("echo", 9000), "crr": ("echo", 9000)}[self.what])
 
     def peer(self, socket, seconds):
@@ -234,6 +238,7 @@ class Job:
         me, gw, far = ((vm.HOST6, vm.GATEWAY6, vm.REMOTE6) if i == 6 else
                        (vm.HOST4, vm.GATEWAY4, vm.REMOTE4))
         size = ["-l", str(self.size)] if self.size else []
+        size += ["-s"] * self.segment
         r = subprocess.run(
             [PEER, "-a", me, "-g", gw, "-m", str(self.mtu), "-d",
              str(seconds), *size, socket, self.what,
@@ -327,42 +332,6 @@ def bench_peer(net, found):
     return table
 
 
-LINKS = {"stream": (), "vhost-user": ("--vhost-user",)}
-
-
-def bench_links(net, found):
-    """Ours over both links; the ratios that vhost-user is there for."""
-    table = Table()
-    jobs = [j for j in PEER_JOBS if not j.v6 and j.size != 16000]
-    for n in range(ROUNDS):
-        note(f"links: round {n + 1} of {ROUNDS}")
-        for job in jobs:
-            for link in rotated(LINKS, n):
-                d = vm.Daemon(net, *LINKS[link], binary=found["ours"])
-                try:
-                    r, cpu = job.run(net, d, vhost=link != "stream")
-                except (RuntimeError, subprocess.TimeoutExpired) as e:
-                    note(f"{link}: {job.name}: failed: {e}")
-                    continue
-                finally:
-                    d.close()
-                if "median_us" in r:
-                    table.add(job.name, "us", link, r["median_us"])
-                    continue
-                table.add(job.name, "Mbit/s", link, r["mbps"])
-                if r["bytes"]:
-                    table.add(job.name + ", CPU", "s/GB", link,
-                              cpu / r["bytes"] * 1e9)
-    print(f"\npeer.c over both links\n{'':34}{'':>8}" +
-          "".join(f"{n:>12}" for n in LINKS) + f"{'ratio':>8}")
-    for measure, row in table.samples.items():
-        mid = [statistics.median(row[n]) if n in row else 0 for n in LINKS]
-        print(f"{measure:34}{table.units[measure]:>8}" +
-              "".join(f"{table.cell(v):>12}" for v in mid) +
-              (f"{mid[1] / mid[0]:8.2f}" if mid[0] else ""))
-    return table
-
-
 # System calls
 
 def calls_of(net, path, job):
@@ -449,7 +418,7 @@ def main():
     found = backends()
     if "ours" not in found:
         note(f"{vm.PASST} is not there: without ours")
-    parts = {"guest": bench_guest, "peer": bench_peer, "links": bench_links,
+    parts = {"guest": bench_guest, "peer": bench_peer,
              "calls": bench_calls, "memory": bench_memory}
     chosen = sys.argv[1:] or list(parts)
     net = vm.Net()

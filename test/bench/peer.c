@@ -17,6 +17,7 @@
  *
  *	-m MTU   (65520)       -d SECONDS (3)      -n NUMBER of connections
  *	-l BYTES of a datagram (what fits the MTU) -g GATEWAY  -a own ADDRESS
+ *	-s datagrams of one size leave as one frame, where the link takes them so
  *
  * Payload is all zeros, so that a checksum costs a header's. No congestion
  * control: a window is an order. Lost segments are sent again from the
@@ -71,7 +72,7 @@ static double opt_seconds = 3;
 static uint8_t me[16], gw[16], dst[16], gw_mac[6];
 static const uint8_t mac[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 };
 static uint16_t dst_port;
-static bool gw_known, vhost;
+static bool gw_known, vhost, opt_segment;
 
 static uint8_t in[IN_SIZE], out[OUT_SIZE];
 static size_t in_len, out_len, out_off;
@@ -192,6 +193,11 @@ static bool out_frame(size_t at, size_t end)
 	if (proto == IPPROTO_TCP && f.len > 14u + mtu) {
 		f.gso_type = family == AF_INET ? 1 : 4;
 		f.gso_size = mtu - ip - 20;
+	}
+	if (proto == IPPROTO_UDP && opt_segment &&
+	    f.len > 14 + ip + 8 + opt_len) {
+		f.gso_type = 5;
+		f.gso_size = opt_len;
 	}
 	return vport_send(&f);
 }
@@ -677,14 +683,16 @@ static void many(void)
 static void udp(bool up)
 {
 	size_t n = opt_len ? (size_t)opt_len : mtu - ip_len() - 8;
+	size_t many = vhost && opt_segment ? 64000 / n : 1;
 	struct udphdr u = { .source = htons(PORT_FIRST),
-			    .dest = htons(dst_port), .len = htons(8 + n) };
+			    .dest = htons(dst_port),
+			    .len = htons(8 + n * many) };
 	uint64_t start, end, count = 0;
 	int i;
 
 	for (i = 0; i < 20 && !udp_bytes; i++) {
 		u.check = 0;
-		emit(IPPROTO_UDP, &u, 8, 6, n);
+		emit(IPPROTO_UDP, &u, 8, 6, n * many);
 		turn(up ? 0 : 200, 0);
 		if (up)
 			break;
@@ -694,8 +702,8 @@ static void udp(bool up)
 	while (usec() < end) {
 		while (up && !out_off && out_len < BATCH) {
 			u.check = 0;
-			emit(IPPROTO_UDP, &u, 8, 6, n);
-			count++;
+			emit(IPPROTO_UDP, &u, 8, 6, n * many);
+			count += many;
 		}
 		turn(up && !out_len ? 0 : 20, 0);
 	}
@@ -733,7 +741,7 @@ int main(int argc, char **argv)
 	const char *own = NULL, *gateway = NULL, *job;
 	int c;
 
-	while ((c = getopt(argc, argv, "m:d:n:l:g:a:")) >= 0) {
+	while ((c = getopt(argc, argv, "m:d:n:l:g:a:s")) >= 0) {
 		if (c == 'm')
 			mtu = atoi(optarg);
 		else if (c == 'd')
@@ -746,6 +754,8 @@ int main(int argc, char **argv)
 			gateway = optarg;
 		else if (c == 'a')
 			own = optarg;
+		else if (c == 's')
+			opt_segment = true;
 		else
 			return usage();
 	}

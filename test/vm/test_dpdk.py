@@ -3,50 +3,27 @@
 frames on to a kernel tap in a namespace of its own. No virtual machine."""
 import os
 import shutil
-import subprocess
 import time
 
 import pytest
 
 import vm
-
-MAC = "52:54:00:12:34:56"
+from pmd import Pmd
 
 pytestmark = pytest.mark.skipif(not shutil.which("dpdk-testpmd"),
                                 reason="without Debian's dpdk-dev")
 
 
-class Pmd:
-    """testpmd on a daemon's socket, and the namespace behind it."""
+class Tapped(Pmd):
+    """testpmd in a namespace of its own, with a kernel tap behind it."""
 
     def __init__(self, net, daemon):
-        self.net, self.daemon = net, daemon
-        self.ns = f"pt-d{os.getpid()}"
-        self.proc = self.log = None
+        super().__init__(net, daemon, f"pt-d{os.getpid()}")
         vm.run("ip", "netns", "add", self.ns)
         # Addresses come from the tests alone, and can be used at once
         net.run(self.ns, "sysctl", "-qw", "net.ipv6.conf.default.accept_ra=0",
                 "net.ipv6.conf.default.accept_dad=0")
         self.start()
-
-    def start(self):
-        cpu = os.cpu_count() - 1
-        self.log = open(self.daemon.dir + "/testpmd", "w")
-        self.proc = subprocess.Popen(self.net.inside(
-            self.ns, "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci",
-            f"--lcores=0@0,1@{cpu}", f"--file-prefix={self.ns}",
-            # testpmd drops what does not fit a ring: long ones
-            f"--vdev=virtio_user0,path={self.daemon.socket},mac={MAC},"
-            "queue_size=1024",
-            "--vdev=net_tap0,iface=dtap0", "--", "-i", "--auto-start",
-            "--forward-mode=io", "--txd=1024", "--rxd=1024",
-            "--total-num-mbufs=16384"),
-            stdin=subprocess.PIPE, stdout=self.log, stderr=self.log,
-            text=True)
-        vm.wait_for(lambda: "state UNKNOWN" in self.run(
-            "ip", "link", "show", "dtap0", check=False), 30)
-        self.run("ip", "link", "set", "lo", "up")
-        self.run("ip", "link", "set", "dtap0", "address", MAC, "up")
 
     def configure(self):
         self.run("ip", "addr", "add", vm.HOST4 + "/24", "dev", "dtap0")
@@ -54,18 +31,6 @@ class Pmd:
         self.run("ip", "addr", "add", vm.HOST6 + "/64", "dev", "dtap0",
                  "nodad")
         self.run("ip", "route", "add", "default", "via", vm.GATEWAY6)
-
-    def run(self, *cmd, **kw):
-        return self.net.run(self.ns, *cmd, **kw)
-
-    def stop(self):
-        self.proc.stdin.close()     # the end of its commands ends it
-        try:
-            self.proc.wait(10)
-        except subprocess.TimeoutExpired:
-            self.proc.kill()
-            self.proc.wait()
-        self.log.close()
 
     def close(self):
         self.stop()
@@ -75,7 +40,7 @@ class Pmd:
 @pytest.fixture(scope="module")
 def pmd(net):
     daemon = vm.Daemon(net, "--vhost-user", "-t", "8042")
-    p = Pmd(net, daemon)
+    p = Tapped(net, daemon)
     yield p
     p.close()
     alive, text = daemon.alive(), daemon.output()

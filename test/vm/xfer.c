@@ -26,8 +26,10 @@
  * the same block over and over. Options before the command:
  * -b ADDR local address, -w MS pause before each read (a slow reader), -r BYTES
  * receive buffer, -d SECONDS send for so long rather than BYTES, -k SECONDS keep
- * the connection open so long after the peer's end, -c NAME congestion control. Results are printed as one line `name=value ...`;
- * exit 0 means that all of it succeeded.
+ * the connection open so long after the peer's end, -c NAME congestion control,
+ * -s send as many datagrams in one system call as UDP_SEGMENT takes (udp(7)).
+ * Results are printed as one line `name=value ...`; exit 0 means that all of it
+ * succeeded.
  *
  * A listening command prints `ready` first.
  */
@@ -37,6 +39,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -57,6 +60,7 @@
 static const char *opt_bind, *opt_cc;
 static int opt_wait_ms, opt_rcvbuf;
 static double opt_seconds, opt_keep;
+static bool opt_segment;
 
 static uint64_t chunk[CHUNK / 8], expected[CHUNK / 8];
 
@@ -447,6 +451,8 @@ static int udp_ping(const struct peer *to, int n, int size)
 
 /* Datagrams a system call, so that it is not what is measured */
 #define UDP_BATCH 64
+/* Bytes that one with UDP_SEGMENT takes, and not more than 64 datagrams */
+#define UDP_SEGMENT_MAX 64000
 
 static struct mmsghdr *udp_batch(size_t size)
 {
@@ -500,12 +506,18 @@ static int udp_flood(int fd, int size)
 {
 	struct mmsghdr *m = udp_batch(size);
 	double until = now() + opt_seconds;
+	int n, many = 1;
 	uint64_t count = 0;
 
+	if (opt_segment) {
+		many = UDP_SEGMENT_MAX / size;
+		m = udp_batch(many * size);
+		if (setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)))
+			fail("UDP_SEGMENT");
+	}
 	while (now() < until) {
-		int n = sendmmsg(fd, m, UDP_BATCH, 0);
-
-		count += n > 0 ? n : 0;
+		n = sendmmsg(fd, m, UDP_BATCH / many + 1, 0);
+		count += n > 0 ? n * many : 0;
 	}
 	printf("sent=%lu sent_bytes=%lu\n", count, count * size);
 	return 0;
@@ -581,7 +593,7 @@ int main(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+b:w:r:d:c:k:")) >= 0) {
+	while ((c = getopt(argc, argv, "+b:w:r:d:c:k:s")) >= 0) {
 		if (c == 'b')
 			opt_bind = optarg;
 		else if (c == 'w')
@@ -590,6 +602,8 @@ int main(int argc, char **argv)
 			opt_rcvbuf = atoi(optarg);
 		else if (c == 'd')
 			opt_seconds = atof(optarg);
+		else if (c == 's')
+			opt_segment = true;
 		else if (c == 'k')
 			opt_keep = atof(optarg);
 		else if (c == 'c')
