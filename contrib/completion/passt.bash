@@ -2,6 +2,13 @@
 # bash completion of passt and pasta. Options are those that --help prints;
 # only what follows them is said here.
 
+# All names of all options: --help has those of one option in one line
+_passt_options()
+{
+	LC_ALL=C "$1" --help 2>/dev/null |
+		sed -nE 's/^  (-.,|   ) (--[^ ,]+)(, (--[^ ,]+))?.*/\2 \4/p'
+}
+
 _passt()
 {
 	local cur prev words cword split
@@ -44,7 +51,7 @@ _passt()
 	$split && return
 
 	if [[ $cur == -* ]]; then
-		COMPREPLY=($(compgen -W '$(_parse_help "$1")' -- "$cur"))
+		COMPREPLY=($(compgen -W '$(_passt_options "$1")' -- "$cur"))
 		[[ ${COMPREPLY-} == *= ]] && compopt -o nospace
 		return
 	fi

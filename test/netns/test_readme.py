@@ -99,20 +99,23 @@ def test_addresses_of_its_own(here):
 
 # -- passt, with a guest of ours at its socket --------------------------------
 
-def guest(here):
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(here.path("/tmp/p.sock"))
-    return Guest(s)
-
-
 @pytest.fixture
 def client(here):
-    """What connects to the daemon of an example, once it is there."""
+    """What connects to the daemon of an example, as soon as it listens."""
     made = []
 
+    def attempt():
+        s = socket.socket(socket.AF_UNIX)
+        try:
+            s.connect(here.path("/tmp/p.sock"))
+        except OSError:
+            s.close()
+            return False
+        made.append(Guest(s))
+        return True
+
     def connect():
-        wait_for(lambda: os.path.exists(here.path("/tmp/p.sock")), 5)
-        made.append(guest(here))
+        wait_for(attempt, 5)
         return made[-1]
     yield connect
     for g in made:
