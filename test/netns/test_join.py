@@ -3,6 +3,7 @@
 as container engines use it."""
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -219,6 +220,57 @@ def test_two_for_two(net, pasta, held, spawn, fam):
               ns=h.ns, background=True)
     for h in a, b:
         assert hello(net, spawn, h.ns, fam) == "hello\n"
+
+
+# -- what is said, and where ---------------------------------------------------
+
+LOGGER = """mount -t tmpfs tmpfs /dev; mkdir /dev/net
+mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/net/tun c 10 200
+ip link add eth0 type veth peer name peer0; ip link set eth0 up
+ip link set peer0 up; ip addr add 192.0.2.2/24 dev eth0
+ip route add default via 192.0.2.1
+"""
+
+
+@pytest.mark.parametrize("opts,at_start,later", [
+    ((), True, False), (("-d",), True, True), (("-q",), False, False),
+    (("-l", "@/log"), False, False), (("-l", "@/log", "-d"), False, False)],
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
+def test_syslog(host, held, pasta, place, opts, at_start, later):
+    """In the background, messages go to the system logger, or to the log that
+    was asked for, also those of later on; and not to the terminal any more."""
+    h = host(LOGGER)
+    logger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    logger.bind("/proc/%d/root/dev/log" % h.proc.pid)
+    os.chmod("/proc/%d/root/dev/log" % h.proc.pid, 0o666)
+    logger.settimeout(0.5)
+
+    def said():
+        text = b""
+        try:
+            while True:
+                text += logger.recv(4096) + b"\n"
+        except TimeoutError:
+            return text.decode()
+    t = held(on=h)
+    p = pasta("--config-net", "-t", "none", *(o.replace("@", place)
+                                              for o in opts),
+              target=[t.pid], ns=t.ns, on=h, background=True)
+    first, stderr = said(), p.stderr
+    t.ns.sh("socat -u /dev/null TCP:192.0.2.2:9 2>/dev/null || :; "
+            "socat -u /dev/null TCP:192.0.2.1:9 2>/dev/null || :")
+    then = said()
+    line = r"^<30>\w{3} [ \d]\d [\d:]{8} pasta: IPv4: address 192.0.2.2/24"
+    assert bool(re.search(line, first, re.M)) == at_start
+    assert bool(then) == later
+    assert p.stderr == stderr and bool(stderr) == ("-q" not in opts)
+    if "-l" in opts:
+        with open(place + "/log", encoding="utf-8") as f:
+            log = f.read()
+        assert "IPv4: address 192.0.2.2/24" in log
+        assert ("TCP" in log) == ("-d" in opts), log
+    p.stop()
+    logger.close()
 
 
 # -- what cannot work ---------------------------------------------------------
