@@ -423,7 +423,9 @@ static const char *seccomp_name(int nr)
 
 /*
  * The call was not made. No return to who made it: the signal's action is the
- * default one again, and the process ends as it would have without us.
+ * default one again, and the process ends as it would have without us. In the
+ * background we are the first process of a PID namespace, which its own signals
+ * do not end (pid_namespaces(7)): the kernel's does, for a second such call.
  */
 static void seccomp_on_denied(int signo, siginfo_t *info, void *context)
 {
@@ -431,6 +433,7 @@ static void seccomp_on_denied(int signo, siginfo_t *info, void *context)
 	err("System call %i, %s(), is not allowed: ending", info->si_syscall,
 	    seccomp_name(info->si_syscall));
 	raise(signo);
+	syscall(SYS_seccomp, ~0u, 0, NULL);
 }
 
 static int seccomp_tell(void)

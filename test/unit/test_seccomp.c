@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -387,32 +389,76 @@ TEST(kernel)
 	CHECK_EQ(child(__NR_ioctl, 0, SIOCINQ, 0), 0);
 }
 
+/* In a child: a denied call where it is to be told; 0 if that is survived */
+static void told_child(int err_fd)
+{
+	struct seccomp_how how = { .table = SECCOMP_PASST, .tell = true };
+
+	dup2(err_fd, STDERR_FILENO);
+	log_init("test", LOG_LEVEL_ERR);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || seccomp_apply(&how))
+		syscall(SYS_exit_group, 3);
+	syscall(__NR_openat, AT_FDCWD, "/", O_RDONLY);
+	syscall(SYS_exit_group, 0);
+}
+
+static void check_told(int fd)
+{
+	char text[200] = "";
+
+	CHECK(read(fd, text, sizeof(text) - 1) > 0);
+	CHECK(strstr(text, "openat(), is not allowed"));
+	close(fd);
+}
+
 /* With --debug the call is named, and the end is the same */
 TEST(kernel_told)
 {
-	struct seccomp_how how = { .table = SECCOMP_PASST, .tell = true };
 	int status = 0, out[2];
-	char text[200] = "";
 	pid_t pid;
 
 	CHECK_EQ(pipe(out), 0);
 	pid = fork();
-	if (!pid) {
-		dup2(out[1], STDERR_FILENO);
-		log_init("test", LOG_LEVEL_ERR);
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-		    seccomp_apply(&how))
-			syscall(SYS_exit_group, 3);
-		syscall(__NR_openat, AT_FDCWD, "/", O_RDONLY);
-		syscall(SYS_exit_group, 0);
-	}
+	if (!pid)
+		told_child(out[1]);
 	close(out[1]);
 	waitpid(pid, &status, 0);
 	CHECK(WIFSIGNALED(status));
 	CHECK_EQ(WTERMSIG(status), SIGSYS);
-	CHECK(read(out[0], text, sizeof(text) - 1) > 0);
-	CHECK(strstr(text, "openat(), is not allowed"));
-	close(out[0]);
+	check_told(out[0]);
+}
+
+/*
+ * So it is with a daemon in the background: it is the first process of its PID
+ * namespace, which a signal from within does not end
+ */
+TEST(kernel_told_first_process)
+{
+	int status = 0, out[2];
+	pid_t pid, first;
+
+	CHECK_EQ(pipe(out), 0);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWPID))
+			syscall(SYS_exit_group, 9);
+		first = fork();
+		if (!first)
+			told_child(out[1]);
+		waitpid(first, &status, 0);
+		syscall(SYS_exit_group, WIFSIGNALED(status) ?
+				WTERMSIG(status) : WEXITSTATUS(status));
+	}
+	close(out[1]);
+	waitpid(pid, &status, 0);
+	CHECK(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 9) {
+		puts("no user namespaces here: left out");
+		close(out[0]);
+		return;
+	}
+	CHECK_EQ(WEXITSTATUS(status), SIGSYS);
+	check_told(out[0]);
 }
 
 TEST(without_no_new_privs)
