@@ -525,8 +525,10 @@ static void passt_lock(const struct conf *c, bool own_root)
 	if (rc)
 		passt_say_files(c, own_root, rc);
 	filter.no_removal = rc && !own_root;
-	if (filter.no_removal)
-		passt_socket.dir = passt_pid.dir = -1;
+	if (filter.no_removal) {
+		passt_file_keep(&passt_socket);
+		passt_file_keep(&passt_pid);
+	}
 	rc = seccomp_apply(&filter);
 	if (rc)
 		die("Cannot apply the system call filter: %s", strerror(-rc));

@@ -195,6 +195,7 @@ def test_what_cannot_be_had(place, off, userns, stay, words):
     """It is said, a line each; files are removed only where that cannot be
     turned against the user's others."""
     p = start(None, place, off=off, userns=userns)
+    assert (place in files(p.pid)) != stay
     p.terminate()
     err = p.communicate(timeout=5)[1]
     assert p.returncode == 0, err
