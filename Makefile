@@ -168,8 +168,8 @@ check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh setup unit tree frames frames-vhost frames-san netns \
 		guard vm clients fuzz
-check-unit check-tree check-frames check-netns check-netns-san check-vm \
-check-clients check-fuzz: check-%:
+check-unit check-tree check-frames check-netns check-netns-san check-guard \
+check-vm check-clients check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*
 
