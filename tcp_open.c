@@ -29,6 +29,7 @@
 #include "guest.h"
 #include "icmp.h"
 #include "lib/log.h"
+#include "lib/slow.h"
 #include "lib/stats.h"
 #include "tcp_conn.h"
 #include "tcp_in.h"
@@ -136,17 +137,23 @@ void tcp_open_connected(struct tcp_conn *c, usec_t now)
 	tcp_out_syn(c, now);
 }
 
-static bool tcp_connect(struct tcp_conn *c, int fd)
+static bool tcp_connect(struct tcp_conn *c, int fd, usec_t now)
 {
 	const struct flow_side *h = tcp_host_side(c);
 	struct endpoint e = { h->remote, h->rport, h->ifindex };
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
+	usec_t start;
+	int rc;
 
 	tcp_socket_options(fd);
-	if (!connect(fd, &sa.sa, len) || errno == EINPROGRESS)
+	/* Searches for a port where most lead to that destination already */
+	start = slow_clock();
+	rc = connect(fd, &sa.sa, len) ? -errno : 0;
+	slow_call(now, slow_clock() - start);
+	if (!rc || rc == -EINPROGRESS)
 		return true;
-	tcp_connect_failed(c, errno);
+	tcp_connect_failed(c, -rc);
 	return false;
 }
 
@@ -204,6 +211,11 @@ struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
 		tcp_out_reset_unknown(syn);
 		return NULL;
 	}
+	/* The guest sends it again */
+	if (slow_held(now)) {
+		drop(DROP_NO_SOCKET);
+		return NULL;
+	}
 	fd = fwd_socket(IPPROTO_TCP, &h);
 	if (fd < 0) {
 		drop(DROP_NO_SOCKET);
@@ -220,7 +232,7 @@ struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
 	c->rcv_nxt = syn->tcp.seq + 1;
 	c->snd_wnd = syn->tcp.window;
 	tcp_in_options(c, syn);
-	if (!tcp_connect(c, fd)) {
+	if (!tcp_connect(c, fd, now)) {
 		close(fd);
 		return NULL;
 	}

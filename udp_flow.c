@@ -40,6 +40,7 @@
 
 #include "fwd.h"
 #include "lib/log.h"
+#include "lib/slow.h"
 #include "lib/stats.h"
 #include "link/link.h"
 #include "udp_conv.h"
@@ -291,14 +292,19 @@ static int udp_flow_start(struct flow *f, int fd, usec_t now)
  * @now:	time
  * @flow:	set to the flow
  * Return: 0; -ENOENT: its destination leads nowhere, -ENOSPC: the table is
- *	   full; or what the host says against the destination
+ *	   full, -EAGAIN: the turn has taken long enough; or what the host says
+ *	   against the destination
  */
 int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
 			   struct flow **flow)
 {
 	struct flow_side host;
 	struct flow *f;
+	usec_t start;
+	int fd;
 
+	if (slow_held(now))
+		return -EAGAIN;
 	if (!fwd_to_host(IPPROTO_UDP, guest, &host))
 		return -ENOENT;
 	f = flow_new(FLOW_UDP, IPPROTO_UDP);
@@ -309,8 +315,11 @@ int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
 	udp_of(f)->guest = INI;
 	udp_of(f)->dns = guest->lport == UDP_DNS_PORT;
 	*flow = f;
-	return udp_flow_start(f, udp_flow_connect_from(&f->side[TGT],
-						       guest->rport), now);
+	/* Looks through all sockets that share the port */
+	start = slow_clock();
+	fd = udp_flow_connect_from(&f->side[TGT], guest->rport);
+	slow_call(now, slow_clock() - start);
+	return udp_flow_start(f, fd, now);
 }
 
 /**

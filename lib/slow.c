@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * slow: a bound on what slow system calls take of a turn
+ *
+ * State: the last turn in which a call was slow, and what such calls took then.
+ * Fast ones do not count, however many they are.
+ */
+#include "lib/slow.h"
+
+#include <time.h>
+
+static usec_t slow_turn;
+static usec_t slow_spent;
+
+/**
+ * slow_held() - Whether enough of a turn has gone into slow calls
+ * @now:	turn's time, usec
+ * Return: true if others have waited long enough for those already
+ */
+bool slow_held(usec_t now)
+{
+	return slow_turn == now && slow_spent > SLOW_TURN;
+}
+
+/**
+ * slow_clock() - Time that this thread has worked
+ *
+ * On a busy machine a call may take long because others had the processor.
+ *
+ * Return: microseconds
+ */
+usec_t slow_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
+}
+
+/**
+ * slow_call() - Count a call
+ * @now:	turn's time, usec
+ * @took:	how long it took by slow_clock(), usec
+ */
+void slow_call(usec_t now, usec_t took)
+{
+	if (took <= SLOW_CALL)
+		return;
+	if (slow_turn != now)
+		slow_spent = 0;
+	slow_turn = now;
+	slow_spent += took;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Tests of lib/slow.c */
+#include <time.h>
+
+#include "lib/slow.h"
+#include "test/unit/unit.h"
+
+TEST(fast_calls_do_not_count)
+{
+	for (int i = 0; i < 100000; i++)
+		slow_call(1, SLOW_CALL);
+	CHECK(!slow_held(1));
+}
+
+TEST(slow_ones_hold_up_the_turn)
+{
+	for (int i = 0; i < 10; i++) {
+		CHECK(!slow_held(2));
+		slow_call(2, SLOW_TURN / 10);
+	}
+	CHECK(!slow_held(2));
+	slow_call(2, SLOW_CALL + 1);
+	CHECK(slow_held(2));
+}
+
+TEST(the_next_turn_begins_anew)
+{
+	slow_call(3, SLOW_TURN + 1);
+	CHECK(slow_held(3));
+	CHECK(!slow_held(4));
+	slow_call(4, SLOW_TURN / 2);
+	CHECK(!slow_held(4));
+	slow_call(4, SLOW_TURN);
+	CHECK(slow_held(4));
+}
+
+TEST(sleep_is_no_work)
+{
+	const struct timespec t = { .tv_nsec = 20 * 1000 * 1000 };
+	usec_t start = slow_clock();
+
+	nanosleep(&t, NULL);
+	CHECK(slow_clock() - start < 10 * USEC_PER_MSEC);
+	while (slow_clock() - start < 10 * USEC_PER_MSEC)
+		;
+}
+
+int main(int argc, char **argv)
+{
+	return unit_main(argc, argv);
+}
