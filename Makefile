@@ -85,9 +85,10 @@ endif
 # The same by its other name
 PASTA := $(PASST:%passt=%pasta)
 
-.PHONY: all check check-unit check-tree check-frames check-netns \
-	check-netns-san check-guard check-vm check-clients check-fuzz attempt \
-	coverage demo bench lint install deb clean objects unit fuzz FORCE
+.PHONY: all check check-unit check-tree check-frames check-exhaust \
+	check-netns check-netns-san check-guard check-vm check-clients \
+	check-fuzz attempt soak coverage demo bench lint install deb clean \
+	objects unit fuzz FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -159,6 +160,14 @@ build/fault.so: test/lib/fault.c
 	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC \
 		-shared -o $@ $<
 
+# A daemon whose table of flows is soon full
+build/few/flow.o: flow.c flow.h $B/flags
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -DFLOW_MAX=4096 -c -o $@ $<
+
+build/few/passt: $B/passt.o build/few/flow.o $B/libpasst.a
+	$(call say,LD)$(CC) $(CFLAGS) $(link) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # Binaries of the unit tests and the fuzz targets of this kind of build
 unit: $(UNIT)
 fuzz: $(FUZZ)
@@ -166,12 +175,18 @@ fuzz: $(FUZZ)
 # Each part says how many passed and failed; the last line sums them up
 check:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
-		test/run.sh setup unit tree frames frames-vhost frames-san netns \
-		guard vm clients fuzz
-check-unit check-tree check-frames check-netns check-netns-san check-guard \
+		test/run.sh setup unit tree frames frames-vhost frames-san exhaust \
+		netns guard vm clients fuzz
+check-unit check-tree check-frames check-exhaust check-netns check-netns-san \
+check-guard \
 check-vm check-clients check-fuzz: check-%:
 	+@MAKE='$(MAKE)' CC='$(CC)' FUZZ_SECONDS='$(FUZZ_SECONDS)' \
 		test/run.sh $*
+
+# Hours of what `check` does for seconds: SOAK is how long, in seconds
+SOAK ?= 3600
+soak:
+	+@MAKE='$(MAKE)' CC='$(CC)' SOAK='$(SOAK)' test/run.sh soak
 
 # Which lines the tests reach
 coverage:

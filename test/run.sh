@@ -120,14 +120,38 @@ run_pytest() # PART DIRECTORY [ARGUMENT]...
 	count "$part" $n
 }
 
-# System calls that fail: with sanitizers, which see what comes of it
+# Elsewhere: system calls that fail, with sanitizers, which see what comes of
+# it; floods, alone, as round trips are measured
 no_faults=(--ignore-glob='*/test_faults*.py')
+no_floods=(--ignore-glob='*/test_exhaust*.py')
 
 part_frames()
 {
-	build all || { count frames 0 1; return; }
+	build all build/fault.so || { count frames 0 1; return; }
 	PASST=$PWD/passt run_pytest frames test/frames -n "$((jobs * 2))" \
-		"${no_faults[@]}"
+		"${no_faults[@]}" "${no_floods[@]}"
+}
+
+# Whatever is used up; one after the other, with nothing beside
+part_exhaust()
+{
+	build all build/few/passt || { count exhaust 0 1; return; }
+	PASST=$PWD/passt run_pytest exhaust test/frames/test_exhaust.py
+}
+
+# The long forms of faults, floods and trouble, of SOAK seconds and more
+part_soak()
+{
+	export RIG_SOAK=${SOAK:-3600} RIG_SLOW=1
+
+	build all build/few/passt build/fault.so ||
+		{ count soak 0 1; return; }
+	PASST=$PWD/passt run_pytest soak-exhaust test/frames/test_exhaust.py
+	PASST=$PWD/passt run_pytest soak-trouble test/frames/test_trouble.py
+	build SAN=1 all || { count soak 0 1; return; }
+	PASST=$PWD/build/san/passt RIG_FUZZ=$((RIG_SOAK * 5000)) \
+		run_pytest soak-faults test/frames -k 'faults or fuzz' \
+		-n "$jobs"
 }
 
 # The same over the other link, with as much left to the guest as there is
@@ -137,7 +161,8 @@ part_frames_vhost()
 	build all || { count frames-vhost 0 1; return; }
 	RIG_LINK=vhost-offload PASST=$PWD/passt run_pytest frames-vhost \
 		test/frames -n "$((jobs * 2))" \
-		--ignore=test/frames/test_vhost_user.py "${no_faults[@]}"
+		--ignore=test/frames/test_vhost_user.py "${no_faults[@]}" \
+		"${no_floods[@]}" --ignore=test/frames/test_trouble.py
 }
 
 part_frames_san()
@@ -145,7 +170,7 @@ part_frames_san()
 	build SAN=1 all || { count frames-san 0 1; return; }
 	build build/fault.so || { count frames-san 0 1; return; }
 	RIG_FUZZ=1000000 PASST=$PWD/build/san/passt run_pytest frames-san test/frames \
-		-n "$((jobs + 1))"
+		-n "$((jobs + 1))" "${no_floods[@]}"
 }
 
 part_netns()

@@ -17,6 +17,7 @@
  *	    20  hits	how many have failed
  *	    24  calls	how many names there are
  *	    28  inet	count and fail on sockets of the Internet only
+ *	    32  shift	seconds that CLOCK_REALTIME is wrong by, signed
  *	   128  seen[]	calls so far, 4 bytes each
  *	  1024  names	of the calls, in the order of their index, a line each
  *
@@ -39,6 +40,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE		8192
@@ -54,6 +56,7 @@ struct fault_page {
 	uint32_t hits;
 	uint32_t calls;
 	uint32_t inet;
+	int32_t shift;
 };
 
 static struct fault_page *page;
@@ -156,14 +159,15 @@ static bool fails(unsigned call, long fd)
 	  (int a, unsigned long b, unsigned long c, unsigned long d, \
 	   unsigned long e), (a, b, c, d, e))
 
-/* With a child to be told from the daemon */
-#define FORKING(F) \
+/* Which do more than that */
+#define SPECIAL(F) \
 	F(long, syscall, -1, \
 	  (long a, long b, long c, long d, long e, long f, long g), \
 	  (a, b, c, d, e, f, g)) \
+	F(int, clock_gettime, -1, (clockid_t a, struct timespec *b), (a, b)) \
 	F(pid_t, fork, -1, (void), ())
 
-#define CALLS(F)	PLAIN(F) FORKING(F)
+#define CALLS(F)	PLAIN(F) SPECIAL(F)
 
 enum {
 #define F(type, name, fail, par, arg) CALL_##name,
@@ -271,6 +275,25 @@ ssize_t __pread_chk(int fd, void *buf, size_t len, off_t at, size_t room)
 	if (len > room)
 		abort();
 	return fault_pread(fd, buf, len, at);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int rc = real_of(clock_gettime)(clock, t);
+
+	if (page && clock == CLOCK_REALTIME)
+		t->tv_sec += page->shift;
+	return rc;
+}
+
+time_t time(time_t *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (t)
+		*t = now.tv_sec;
+	return now.tv_sec;
 }
 
 pid_t fork(void)

@@ -56,7 +56,7 @@ class Daemon:
     """A running daemon. opts are its options besides -f and --socket."""
 
     def __init__(self, net, *opts, socket_opt=True, pass_fds=(), debug=False,
-                 vhost_user=None, env=None):
+                 vhost_user=None, env=None, prefix=(), program=None):
         self.net = net
         self.tmp = tempfile.TemporaryDirectory(prefix="rig-")
         self.dir = self.tmp.name
@@ -66,7 +66,7 @@ class Daemon:
         self.guests = []
         self.ended = False
         self.may_die = False
-        argv = [binary(), "-f"]
+        argv = [*prefix, program or binary(), "-f"]
         if socket_opt:
             argv += ["--socket", self.path]
         self.ready_file = None

@@ -65,6 +65,10 @@ class Faults:
     def none(self, forks=False):
         self.put(NONE, 0, 0, 0, forks, False)
 
+    def shift(self, seconds):
+        """Set the daemon's CLOCK_REALTIME wrong."""
+        self.page[32:36] = struct.pack("=i", seconds)
+
     def keep(self):
         """None fail from now on; hits() and seen() stay."""
         self.page[:4] = struct.pack("=I", NONE)
