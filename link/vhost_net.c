@@ -421,6 +421,8 @@ int vhost_net_set_base(unsigned i, uint32_t base)
 static void net_stop(struct net_queue *q)
 {
 	if (net_usable(q)) {
+		/* While the driver's ring is still there: a kick starts it */
+		virtq_kicks_on(&q->vq, 1);
 		if (q == &net_queues[NET_RX])
 			vhost_out_end(&q->vq);
 		virtq_publish(&q->vq);
@@ -446,9 +448,6 @@ int vhost_net_stop(unsigned i, uint32_t *base)
 
 	if (!q)
 		return -EINVAL;
-	/* Asked for while the driver's ring is still there: a kick starts it */
-	if (net_usable(q))
-		virtq_kicks_on(&q->vq, 1);
 	net_stop(q);
 	*base = q->vq.last_avail;
 	return 0;

@@ -295,7 +295,6 @@ TEST(writable_when_there_are_buffers_again)
 	teardown();
 }
 
-/* The guest's receive queue is too small: told at once, without a kick */
 /*
  * Without event indices the driver is told by a flag. Buffers that it adds are
  * found when they are needed: a kick wakes us only where one was not.
@@ -327,6 +326,22 @@ TEST(kicks_for_buffers_only_where_they_lack)
 	teardown();
 }
 
+/* Nor is a driver left that waits to be asked where the hypervisor goes */
+TEST(kicks_for_whoever_comes_next)
+{
+	struct vring_used *used;
+
+	setup(BASIC);
+	used = d.ring[0].used;
+	give(0, 2);
+	notify(0);
+	CHECK_EQ(used->flags, VRING_USED_F_NO_NOTIFY);
+	vhost_net_leave(1);
+	CHECK_EQ(used->flags, 0);
+	teardown();
+}
+
+/* The guest's receive queue is too small: told at once, without a kick */
 TEST(smaller_frames)
 {
 	struct loan l;
