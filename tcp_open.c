@@ -342,7 +342,7 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 		/* Of one connection that is gone, accept(2) */
 		if (errno == ECONNABORTED || errno == EINTR)
 			continue;
-		/* Others, like EPROTO, are; what stays would spin */
+		/* Not of one connection: it would be told of for ever */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM || errno == EPERM || errno == EACCES)
 			tcp_accept_pause(l, errno, now);
