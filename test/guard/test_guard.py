@@ -202,9 +202,10 @@ def test_what_cannot_be_had(place, off, userns, stay, words):
     """It is said, a line each; files are removed only where that cannot be
     turned against the user's others."""
     p = start(None, place, off=off, userns=userns)
-    assert (place in files(p.pid)) != stay
+    held = files(p.pid)
     p.terminate()
     err = p.communicate(timeout=5)[1]
+    assert (place in held) != stay
     assert p.returncode == 0, err
     for word in "No Landlock", "No user namespace", "stay behind":
         assert sum(word in x for x in err.splitlines()) == \
