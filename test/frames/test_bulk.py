@@ -257,6 +257,22 @@ def test_2000_connections_from_guest(files, daemon, net):
         s.close()
 
 
+def test_slow_guest_takes_a_syn_once(daemon, net):
+    """A guest so slow that SYNs come again before it has looked at any."""
+    from rig.net import V6
+    g = daemon("-t", "7001").connect()
+    g.hello(V6)
+    socks = [net.remote.connect(V6.host, 7001, src=V6.remote)]
+    time.sleep(1.3)
+    socks.append(net.remote.connect(V6.host, 7001, src=V6.remote))
+    ports = set()
+    for _ in socks:
+        c = accept(g)
+        c.answer()
+        ports.add(c.dport)
+    assert ports == {s.getsockname()[1] for s in socks}
+
+
 def test_500_connections_to_guest(files, daemon, net):
     from rig.net import V6
     d = daemon("-t", "7001")

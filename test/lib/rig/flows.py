@@ -30,9 +30,11 @@ def inbound(g, net, fam, port, addr=None, **kw):
 
 
 def accept(g, pred=lambda f: True, timeout=2.0, **kw):
-    """Await a SYN from the daemon; its Conn, not yet answered."""
+    """Await a SYN from the daemon; its Conn, not yet answered. One that was
+    sent again, since we were slow, is not another connection's."""
     f = g.expect(lambda f: f.tcp and f.tcp.letters.strip("EC") == "S" and
-                 pred(f), timeout, "SYN")
+                 (f.ip.dst, f.tcp.dport, f.ip.src, f.tcp.sport) not in g.conns
+                 and pred(f), timeout, "SYN")
     return Conn.accept(g, f, **kw)
 
 
