@@ -413,6 +413,8 @@ static pid_t command_spawn(const struct command *c, int userns)
 		die("Cannot make namespaces for the command: %s",
 		    strerror(-pid));
 	command_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (command_pidfd < 0)
+		die("Cannot watch the command: %s", strerror(errno));
 	return pid;
 }
 
@@ -473,10 +475,12 @@ unsigned command_fds(int *fds)
  */
 void command_release(void)
 {
-	/* If it has gone its pidfd says so */
-	if (command_go >= 0 &&
-	    send(command_go, "", 1, MSG_NOSIGNAL) != 1)
-		debug("The command has gone");
+	if (command_go < 0 || send(command_go, "", 1, MSG_NOSIGNAL) == 1)
+		return;
+	/* If it has gone its pidfd says so; else it would wait for ever */
+	if (errno != EPIPE && errno != ECONNRESET)
+		die("Cannot let the command begin: %s", strerror(errno));
+	debug("The command has gone");
 }
 
 static void command_on_end(struct watch *w, uint32_t events, usec_t now)

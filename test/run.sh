@@ -175,7 +175,7 @@ part_frames_san()
 
 part_netns()
 {
-	build all build/xfer || { count netns 0 1; return; }
+	build all build/xfer build/fault.so || { count netns 0 1; return; }
 	PASTA=$PWD/pasta run_pytest netns test/netns -n "$((jobs * 2))"
 }
 
