@@ -14,6 +14,7 @@ from rig.flows import (Reader, Writer, accept, inbound, outbound, pattern,
 from rig.guest import Lossy
 from rig.tcp import Bulk, Conn
 
+RTO_MIN = 0.2
 MB = 1 << 20
 
 
@@ -61,10 +62,12 @@ def test_download(daemon, net, fam, mtu, ws):
     data = pattern((16 if mtu > 9000 else 8) * MB)
     h = hashlib.sha256()
     Writer(s, data, fin=True)
-    Bulk(c, want=len(data), sink=h.update).run(40)
+    b = Bulk(c, want=len(data), sink=h.update).run(40)
     assert h.hexdigest() == sha(data)
     sent = sum(len(f.tcp.data) for f in c.all)
-    assert sent <= len(data) * 1.01, "needless retransmission"
+    # A guest that had no processor for so long has its window sent again
+    assert sent <= len(data) * 1.01 or b.silence > RTO_MIN, \
+        "needless retransmission"
 
 
 def test_both_ways_at_once(daemon, net, fam):

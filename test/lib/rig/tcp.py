@@ -318,14 +318,17 @@ class Bulk:
         self.ahead = {}                 # received out of order
         self.pending = 0                # segments not acknowledged yet
         self.retransmits = self.timeouts = 0
+        self.silence = 0                # longest time we did not run, seconds
 
     def done(self):
         return self.una >= self.total and self.received >= self.want
 
     def run(self, timeout=30.0):
-        end = time.monotonic() + timeout
+        last = time.monotonic()
+        end = last + timeout
         while not self.done():
             now = time.monotonic()
+            self.silence, last = max(self.silence, now - last), now
             assert now < end, "stuck: %d of %d sent, %d of %d received; %s" % (
                 self.una, self.total, self.received, self.want,
                 self.c.g.story())
