@@ -29,6 +29,7 @@
 #include "host/nssock.h"
 #include "host/ports.h"
 #include "lib/log.h"
+#include "lib/loop.h"
 #include "link/none.h"
 #include "link/tun.h"
 
@@ -226,6 +227,7 @@ void pasta_watch(usec_t now)
 {
 	int rc = pasta_conf->ns.no_tap ? 0 : tun_start(now);
 
+	loop_look_first();
 	if (!rc)
 		rc = command_watch(pasta_stop);
 	if (!rc && pasta_conf->ns.form != CONF_NS_COMMAND &&

@@ -3,10 +3,10 @@
  * loop: an epoll set with watches embedded in their owners
  *
  * Who sleeps is woken late: on a virtual machine, and on a processor that saves
- * power, that takes longer than all our work for a request and its answer. So
- * where one turn follows another closely we look for events a while before we
- * sleep, as long as that finds some; where it does not, it costs a look in a
- * while (as KVM's halt polling, Documentation/virt/kvm/halt-polling.rst).
+ * power, that takes longer than all our work for a request and its answer. So,
+ * if asked to, where one turn follows another closely we look for events a while
+ * before we sleep, as long as that finds some; where it does not, it costs a look
+ * in a while (as KVM's halt polling, Documentation/virt/kvm/halt-polling.rst).
  *
  * State: the epoll descriptor, whether looking pays, and the events of the turn
  * under way. An event is forgotten when its watch is deleted, so a watch that is
@@ -30,7 +30,7 @@
  * Turns further apart are not worth looking for, usec; one that moves bulk data
  * takes longer by itself, and the guest needs the processor
  */
-#define LOOP_CLOSE	50
+#define LOOP_CLOSE	25
 /** Looks before sleep: as long as two or three wake-ups take */
 #define LOOP_LOOKS	100
 /** Confidence in looking: what finds adds 1, what does not takes 2 */
@@ -45,6 +45,7 @@ static struct epoll_event loop_events[LOOP_EVENTS];
 static int loop_next;
 static int loop_count;
 static usec_t loop_last;
+static bool loop_looks;
 static bool loop_is_close;
 static unsigned loop_trust;
 static unsigned loop_sleeps;
@@ -58,7 +59,7 @@ int loop_init(void)
 	if (loop_fd >= 0)
 		close(loop_fd);
 	loop_next = loop_count = 0;
-	loop_is_close = false;
+	loop_looks = loop_is_close = false;
 	loop_trust = loop_sleeps = 0;
 	loop_fd = epoll_create1(EPOLL_CLOEXEC);
 	return loop_fd < 0 ? -errno : 0;
@@ -108,9 +109,20 @@ void loop_del(struct watch *w)
 	}
 }
 
+/**
+ * loop_look_first() - From here on, look for events a while before sleep
+ *
+ * For who is woken by other processes of this machine that then wait for us, and
+ * not where an emulator needs every processor there is.
+ */
+void loop_look_first(void)
+{
+	loop_looks = true;
+}
+
 static bool loop_may_look(void)
 {
-	return loop_is_close &&
+	return loop_looks && loop_is_close &&
 	       (loop_trust || !(loop_sleeps++ % LOOP_TRIAL));
 }
 

@@ -33,6 +33,7 @@ int loop_init(void);
 int loop_add(struct watch *w, uint32_t events);
 int loop_mod(struct watch *w, uint32_t events);
 void loop_del(struct watch *w);
+void loop_look_first(void);
 int loop_wait(int timeout_ms);
 void loop_dispatch(int n, usec_t now);
 

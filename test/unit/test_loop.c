@@ -112,6 +112,11 @@ TEST(looks_before_it_sleeps)
 	unsigned sleeps = 0;
 
 	begin(1, on_late);
+	/* Not unless asked to */
+	for (unsigned i = 0; i < 200; i++)
+		CHECK_EQ(looks(&now, 10), 1);
+	loop_look_first();
+	looks(&now, 5000);
 	/* Not before the first turn, nor after a long pause */
 	looks(&now, 0);
 	CHECK_EQ(waits, 1);
