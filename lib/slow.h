@@ -13,8 +13,12 @@
 
 #include "lib/timer.h"
 
-/** A call that takes so long is slow, usec */
-#define SLOW_CALL	100
+/**
+ * A call that takes longer is slow, usec. A connection to this machine is made
+ * within connect(), the peer's part of it too, and may take a quarter of that on
+ * a busy one: a burst of them is what a guest may want.
+ */
+#define SLOW_CALL	400
 /** So much of a turn may go into slow ones, usec */
 #define SLOW_TURN	(5 * USEC_PER_MSEC)
 
