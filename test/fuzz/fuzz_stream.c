@@ -24,74 +24,27 @@
 #include <unistd.h>
 
 #include "lib/bytes.h"
-#include "lib/iov.h"
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "link/stream.h"
-
-#define HLEN	54u
+#include "test/fuzz/link_user.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int peer;
-static int ups, downs, stops;
-static usec_t now = 1;
-static unsigned long long frames;
 /* Of what is sent: bytes of a length that came, bytes of its frame to come */
 static unsigned prefix_bytes;
 static uint32_t prefix, to_come;
 
 static void on_readable(usec_t t)
 {
-	struct frame f[LINK_BATCH];
-	static uint8_t copy[65536 + 64];
-
 	(void)t;
-	for (unsigned n; (n = link_receive(f, LINK_BATCH)); link_release()) {
-		for (unsigned i = 0; i < n; i++) {
-			struct slice s = { f[i].iov, f[i].cnt, 0, f[i].len };
-
-			assert(f[i].len >= 14);
-			assert(f[i].len <= link_caps()->max_frame);
-			if (slice_copy(&s, 0, copy, sizeof(copy)) != f[i].len)
-				abort();
-			frames++;
-		}
-	}
-}
-
-static void on_writable(usec_t t)
-{
-	(void)t;
-}
-
-static void on_up(usec_t t)
-{
-	(void)t;
-	ups++;
-}
-
-static void on_down(usec_t t)
-{
-	(void)t;
-	downs++;
-}
-
-static void on_stop(void)
-{
-	stops++;
+	while (read_batch(link_caps()->max_frame))
+		continue;
 }
 
 static const struct link_events link_user = { on_readable, on_writable, on_up,
 					      on_down };
-
-static void turn(void)
-{
-	now += 1000;
-	timer_run(now);
-	loop_dispatch(loop_wait(0), now);
-	link_flush();
-}
 
 static void check_sent(const uint8_t *p, size_t len)
 {
@@ -132,24 +85,6 @@ static void read_some(size_t most)
 		most -= (size_t)n;
 		turn();
 	}
-}
-
-static void send_frames(unsigned n, size_t room)
-{
-	struct loan l[LINK_BATCH];
-	size_t most = link_caps()->max_frame - HLEN;
-	unsigned lent;
-
-	room = room < most ? room : most;
-	lent = link_reserve(l, n % (LINK_BATCH + 1), HLEN, room);
-	for (unsigned i = 0; i < lent; i++) {
-		memset(l[i].hdr, 1, HLEN);
-		for (unsigned j = 0; j < l[i].cnt; j++)
-			memset(l[i].iov[j].iov_base, 2, l[i].iov[j].iov_len);
-		l[i].len = i % 2 ? room : room / 3;
-	}
-	link_commit(l, lent - lent / 4);
-	frames += lent;
 }
 
 /* What does not fit into the socket is lost, and the lengths with it */

@@ -35,6 +35,7 @@
 #include "lib/loop.h"
 #include "link/vhost_net.h"
 #include "link/vhost_user.h"
+#include "test/fuzz/link_user.h"
 #include "test/unit/vdriver.h"
 
 #define NUM	16u
@@ -43,83 +44,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct vdriver d;
 static int peer, null_fd, events[2];
-static int ups, downs, stops;
-static usec_t now = 1;
-static unsigned long long records, frames;
+static unsigned long long records;
 
 static void on_readable(usec_t t)
 {
-	struct frame f[LINK_BATCH];
-	static uint8_t copy[65536 + 64];
-
 	(void)t;
 	for (unsigned batch = 0; batch < 4; batch++) {
-		unsigned n = link_receive(f, LINK_BATCH);
-
-		if (!n)
+		if (!read_batch(65549))
 			return;
-		for (unsigned i = 0; i < n; i++) {
-			struct slice s = { f[i].iov, f[i].cnt, 0, f[i].len };
-
-			assert(f[i].len >= 14 && f[i].len <= 65549);
-			if (slice_copy(&s, 0, copy, sizeof(copy)) != f[i].len)
-				abort();
-			frames++;
-		}
-		link_release();
 	}
-}
-
-static void on_writable(usec_t t)
-{
-	(void)t;
-}
-
-static void on_up(usec_t t)
-{
-	(void)t;
-	ups++;
-}
-
-static void on_down(usec_t t)
-{
-	(void)t;
-	downs++;
-}
-
-static void on_stop(void)
-{
-	stops++;
 }
 
 static const struct link_events link_user = { on_readable, on_writable, on_up,
 					      on_down };
-
-static void turn(void)
-{
-	now += 1000;
-	timer_run(now);
-	loop_dispatch(loop_wait(0), now);
-	link_flush();
-}
-
-static void send_frames(unsigned n, size_t room)
-{
-	struct loan l[LINK_BATCH];
-	size_t most = link_caps()->max_frame - 54;
-	unsigned lent;
-
-	room = room < most ? room : most;
-	lent = link_reserve(l, n % (LINK_BATCH + 1), 54, room);
-	for (unsigned i = 0; i < lent; i++) {
-		memset(l[i].hdr, 1, 54);
-		for (unsigned j = 0; j < l[i].cnt; j++)
-			memset(l[i].iov[j].iov_base, 2, l[i].iov[j].iov_len);
-		l[i].len = i % 2 ? room : room / 3;
-	}
-	link_commit(l, lent - lent / 4);
-	frames += lent;
-}
 
 /* The sanitizers' own way out does not come by here: there was a finding */
 __attribute__((destructor)) static void tell_frames(void)
