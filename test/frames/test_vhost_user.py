@@ -77,7 +77,13 @@ def arp_replies(f, at, n=1, timeout=3.0):
 
 def ended(s, writer=None):
     """Whether the connection was reset; which one of both is told of it."""
-    return is_reset(s) or (writer and writer.error)
+    if is_reset(s):
+        return True
+    if writer:
+        # the one told of it may not have had the processor since
+        writer.join(5)
+        return isinstance(writer.error, ConnectionResetError)
+    return False
 
 
 def drained(f, n):
