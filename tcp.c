@@ -21,6 +21,7 @@
  *	tcp_in.c	guest -> socket
  *	tcp_out.c	socket -> guest
  *	tcp_window.c	the window offered to the guest
+ *	tcp_ack.c	when it is acknowledged
  *	tcp_conn.c	a connection's state, timer and end
  *	tcp_splice.c	connections that need none of this: socket to socket
  *

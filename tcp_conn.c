@@ -42,6 +42,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "frame_out.h"
 #include "lib/log.h"
 
 /* The moves that exist; every other one is a bug of ours */
@@ -127,6 +128,19 @@ bool tcp_conn_synchronized(const struct tcp_conn *c)
 const char *tcp_conn_state_name(const struct tcp_conn *c)
 {
 	return tcp_state_names[c->state];
+}
+
+/**
+ * tcp_conn_mss() - The largest segment that fits the guest's MTU
+ * @c:		connection
+ * Return: bytes of payload
+ */
+uint16_t tcp_conn_mss(const struct tcp_conn *c)
+{
+	bool v4 = addr_is_v4(&tcp_guest_side(c)->remote);
+	unsigned ip = v4 ? IP4_HLEN : IP6_HLEN;
+
+	return (uint16_t)(frame_mtu() - ip - TCP_HLEN);
 }
 
 /**

@@ -224,6 +224,7 @@ int tcp_conn_attach(struct tcp_conn *c, int fd, enum tcp_state state);
 void tcp_conn_move(struct tcp_conn *c, enum tcp_move m);
 bool tcp_conn_synchronized(const struct tcp_conn *c);
 const char *tcp_conn_state_name(const struct tcp_conn *c);
+uint16_t tcp_conn_mss(const struct tcp_conn *c);
 void tcp_conn_arm(struct tcp_conn *c);
 void tcp_conn_block(struct tcp_conn *c);
 struct tcp_conn *tcp_conn_unblock(void);

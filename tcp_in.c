@@ -26,6 +26,7 @@
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/stats.h"
+#include "tcp_ack.h"
 #include "tcp_out.h"
 #include "tcp_window.h"
 
@@ -41,7 +42,6 @@
 #define TCP_TIME_WAIT		(2 * USEC_PER_SEC)
 /* Challenge ACKs a second, all connections (RFC 5961 7) */
 #define TCP_CHALLENGES		1000
-#define TCP_DUPACKS_MAX		3
 
 /**
  * struct tcp_in - a run under way
@@ -95,7 +95,7 @@ static uint16_t tcp_mss_clamp(const struct tcp_conn *c, uint16_t mss)
 {
 	if (mss < TCP_MSS_FLOOR)
 		mss = TCP_MSS_FLOOR;
-	return mss < tcp_out_mss(c) ? mss : tcp_out_mss(c);
+	return mss < tcp_conn_mss(c) ? mss : tcp_conn_mss(c);
 }
 
 static void tcp_option(struct tcp_conn *c, uint8_t kind, const uint8_t *value,
@@ -265,7 +265,7 @@ static void tcp_ack_duplicate(struct tcp_conn *c, const struct packet *p)
 	}
 	if (c->dupacks < UINT8_MAX)
 		c->dupacks++;
-	if (c->dupacks == TCP_DUPACKS_MAX && !c->recovery) {
+	if (c->dupacks == TCP_ACK_DUPLICATES && !c->recovery) {
 		c->recovery = true;
 		c->recover = c->snd_max;
 		in.resend = true;
@@ -372,7 +372,7 @@ static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 		return;
 	if (seq_lt(c->rcv_nxt + (uint32_t)in.len, p->tcp.seq)) {
 		/* While the socket is full, asking again helps nobody */
-		if (!c->bounced && c->acks_due < TCP_DUPACKS_MAX)
+		if (!c->bounced && c->acks_due < TCP_ACK_DUPLICATES)
 			c->acks_due++;
 		return;
 	}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * tcp_out: segments to the guest: data from the host's socket, retransmission,
- * acknowledgements
+ * tcp_out: segments to the guest: data from the host's socket, retransmission
  *
  * The host socket's receive queue is the retransmission queue: data is peeked
  * straight into frames lent by the link, and consumed only when the guest has
@@ -15,10 +14,6 @@
  * snd_nxt stands below snd_max only while what a timeout lost is sent again.
  * Where the kernel has no SO_PEEK_OFF for TCP (before Linux 6.9), what was sent
  * before is read into a bin.
- *
- * What the socket took of the guest's data is acknowledged at the end of the
- * batch that brought it; a few bytes wait for an answer to ride on, and in a
- * stream every second segment takes the ACK of the first along.
  *
  * Copies: one, socket to frame. System calls for a batch: recvmsg() here, and
  * the link's flush; setsockopt() only to go back.
@@ -40,6 +35,7 @@
 #include "lib/log.h"
 #include "lib/stats.h"
 #include "link/link.h"
+#include "tcp_ack.h"
 #include "tcp_window.h"
 
 /* Bytes read for one connection before the others get their turn */
@@ -48,37 +44,6 @@
 #define TCP_RTO_MIN		(200 * USEC_PER_MSEC)
 /* RFC 6298 2.5 */
 #define TCP_RTO_MAX		(120 * USEC_PER_SEC)
-/* An ACK for a few bytes waits this long for an answer to ride on */
-#define TCP_ACK_DELAY		400
-/*
- * After so many in a row that found one there is a dialogue, and an ACK may wait
- * longer. It will not, but the timer then stands for many of them, where 400 us
- * would mean two timerfd_settime() and a wake-up for each.
- */
-#define TCP_RIDES		8
-#define TCP_ACK_DELAY_DIALOGUE	(4 * USEC_PER_MSEC)
-/* More unacknowledged bytes than this are acknowledged at once ... */
-#define TCP_ACK_DELAY_BYTES	1448
-/*
- * ... until that was done so many times in a row: data will keep coming, so one
- * ACK stands for two segments (RFC 9293 3.8.6.3). Each costs the guest, and what
- * lies between, as much as a segment of 64 KB. It waits TCP_ACK_DELAY_DIALOGUE
- * at most. If data follows right behind one that did, the guest had waited for
- * it (a small send buffer, a congestion window of one segment), and counting
- * begins anew from further back: that must not happen often.
- */
-#define TCP_STREAM		8
-#define TCP_STREAM_LATE		(-32)
-/*
- * Largest MSS that we announce. Of a segment and its headers Linux, and other
- * guests, make one piece of memory where their network card cannot gather: what
- * is beyond 64 KB with their own overhead takes twice that, which is slower to
- * have and may not be had at all.
- */
-#define TCP_MSS_MAX		(63 * 1024)
-/* Fast retransmit, and what sets it off at the other side (RFC 5681 3.2) */
-#define TCP_DUPACKS		3
-
 #define TCP_IOV_MAX		1024
 #define TCP_BIN_SIZE		(64 * 1024)
 
@@ -112,34 +77,9 @@ void tcp_out_init(const struct tcp_limits *limits)
 			   tcp_probe_peek_off(AF_INET);
 }
 
-static bool tcp_is_v4(const struct tcp_conn *c)
-{
-	return addr_is_v4(&tcp_guest_side(c)->remote);
-}
-
 static size_t tcp_l2l3(const struct tcp_conn *c)
 {
 	return packet_l2l3_len(&tcp_guest_side(c)->remote);
-}
-
-/**
- * tcp_out_mss() - The largest segment that fits the guest's MTU
- * @c:		connection
- * Return: bytes
- */
-uint16_t tcp_out_mss(const struct tcp_conn *c)
-{
-	unsigned ip = tcp_is_v4(c) ? IP4_HLEN : IP6_HLEN;
-
-	return (uint16_t)(frame_mtu() - ip - TCP_HLEN);
-}
-
-/* The MSS we announce */
-static uint16_t tcp_mss(const struct tcp_conn *c)
-{
-	uint16_t mss = tcp_out_mss(c);
-
-	return mss < TCP_MSS_MAX ? mss : TCP_MSS_MAX;
 }
 
 static struct packet_ends tcp_ends(const struct tcp_conn *c)
@@ -169,14 +109,6 @@ static void tcp_fill(struct tcp_conn *c, struct loan *l,
 	frame_finish(l, e, IPPROTO_TCP, TCP_HLEN);
 }
 
-/* What a segment with ACK has settled */
-static void tcp_acked(struct tcp_conn *c)
-{
-	c->rcv_acked = c->rcv_nxt;
-	c->ack_now = false;
-	c->ack_at = 0;
-}
-
 /* A segment without payload; false: the link has no room */
 static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
 {
@@ -191,7 +123,7 @@ static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
 	tcp_fill(c, &l, &e, seq, flags);
 	link_commit(&l, 1);
 	if (flags & TCP_FLAG_ACK)
-		tcp_acked(c);
+		tcp_ack_sent(c);
 	return true;
 }
 
@@ -234,13 +166,13 @@ bool tcp_out_syn(struct tcp_conn *c, usec_t now)
 	if (c->state == TCPS_SYN_RCVD) {
 		f.flags |= TCP_FLAG_ACK;
 		f.ack = c->rcv_nxt;
-		tcp_acked(c);
+		tcp_ack_sent(c);
 	}
 	f.window = tcp_window_field(c, true);
 	opt = frame_l4(&l, &g->remote) + TCP_HLEN;
 	opt[0] = 2;
 	opt[1] = 4;
-	put_be16(opt + 2, tcp_mss(c));
+	put_be16(opt + 2, tcp_window_mss(c));
 	if (ws)
 		memcpy(opt + 4, (uint8_t[]){ 1, 3, 3, TCP_WINDOW_SHIFT }, 4);
 	packet_put_tcp(opt - TCP_HLEN, g->lport, g->rport, &f, hlen);
@@ -410,8 +342,7 @@ static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
 		tcp_fill(c, l, &e, seq, flags);
 		seq += (uint32_t)l->len;
 	}
-	c->rides += c->rcv_nxt != c->rcv_acked && c->rides < TCP_RIDES;
-	tcp_acked(c);
+	tcp_ack_rode(c);
 }
 
 /*
@@ -760,69 +691,6 @@ static void tcp_send_dupacks(struct tcp_conn *c)
 		c->acks_due--;
 }
 
-/*
- * Bytes that may wait for their ACK. In a stream less than two segments, and
- * never more than half of what the guest may still send.
- */
-static uint32_t tcp_ack_least(const struct tcp_conn *c)
-{
-	uint32_t two = 2u * (c->mss < tcp_mss(c) ? c->mss : tcp_mss(c)) - 1;
-	uint32_t half = (c->rcv_adv - c->rcv_nxt) / 2;
-
-	if (c->stream < TCP_STREAM || half < TCP_ACK_DELAY_BYTES)
-		return TCP_ACK_DELAY_BYTES;
-	return two < half ? two : half;
-}
-
-/* How long an ACK that is owed may wait */
-static usec_t tcp_ack_wait(const struct tcp_conn *c)
-{
-	return c->rides < TCP_RIDES && c->stream < TCP_STREAM ?
-	       TCP_ACK_DELAY : TCP_ACK_DELAY_DIALOGUE;
-}
-
-/* Whether data streams in, and what it did after an ACK that had waited */
-static void tcp_ack_count(struct tcp_conn *c, uint32_t owed, usec_t now)
-{
-	bool due = c->ack_at && c->ack_at <= now;
-
-	if (c->late && owed)
-		c->stream = TCP_STREAM_LATE;
-	else if (c->ack_now || c->acks_due)
-		c->stream = c->stream < 0 ? c->stream : 0;
-	else if (owed > TCP_ACK_DELAY_BYTES && c->stream < TCP_STREAM)
-		c->stream++;
-	c->late = due && owed && c->stream == TCP_STREAM;
-	if (due) {
-		c->ack_at = 0;
-		c->ack_now |= owed != 0;
-		c->rides = 0;
-	}
-}
-
-/* Whether an ACK goes out now; else it may wait for data to ride on */
-static bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
-{
-	bool update = tcp_window_update(c);
-	uint32_t owed = c->rcv_nxt - c->rcv_acked;
-	usec_t wait;
-
-	if (update && c->bounced) {
-		c->bounced = false;
-		c->acks_due = TCP_DUPACKS;
-	}
-	tcp_ack_count(c, owed, now);
-	if (c->ack_now || update || owed > tcp_ack_least(c))
-		return true;
-	if (owed)
-		wait = tcp_ack_wait(c);
-	else
-		wait = c->ack_at ? 0 : tcp_window_look_at(c);
-	if (wait && (!c->ack_at || c->ack_at > now + wait))
-		c->ack_at = now + wait;
-	return false;
-}
-
 /**
  * tcp_out_settle() - End of an event: acknowledge, set the timer
  * @c:		connection; may be CLOSED
@@ -843,8 +711,7 @@ void tcp_out_settle(struct tcp_conn *c, usec_t now)
 			tcp_out_keepalive(c);
 		if (c->watch.fd < 0 ? c->ack_now : tcp_ack_wanted(c, now))
 			tcp_bare(c, c->snd_max, TCP_FLAG_ACK);
-		if (c->late && !c->ack_at)
-			c->ack_at = now + TCP_ACK_DELAY;
+		tcp_ack_watch(c, now);
 		tcp_send_dupacks(c);
 	}
 	if (c->state != TCPS_TIME_WAIT) {

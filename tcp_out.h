@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tcp_out: segments to the guest: data from the host's socket, retransmission,
- * acknowledgements
+ * tcp_out: segments to the guest: data from the host's socket, retransmission
  */
 #ifndef TCP_OUT_H
 #define TCP_OUT_H
@@ -23,7 +22,6 @@ struct tcp_limits {
 };
 
 void tcp_out_init(const struct tcp_limits *limits);
-uint16_t tcp_out_mss(const struct tcp_conn *c);
 bool tcp_out_syn(struct tcp_conn *c, usec_t now);
 void tcp_out_data(struct tcp_conn *c, usec_t now);
 void tcp_out_resend(struct tcp_conn *c);

@@ -46,6 +46,14 @@
 #define TCP_WINDOW_SEGMENTS		4
 #define TCP_WINDOW_SNDBUF		(256 * 1024)
 
+/*
+ * Largest MSS that we announce. Of a segment and its headers Linux, and other
+ * guests, make one piece of memory where their network card cannot gather: what
+ * is beyond 64 KB with their own overhead takes twice that, which is slower to
+ * have and may not be had at all.
+ */
+#define TCP_WINDOW_MSS_MAX		(63 * 1024)
+
 /* SO_SNDBUF where the kernel does not tell: the least that it starts with */
 #define TCP_WINDOW_UNKNOWN		(16 * 1024)
 
@@ -86,7 +94,7 @@ static uint32_t tcp_window_full(const struct tcp_conn *c)
 	return tcp_min(c->sndbuf, 0xffffu << c->ws_rcv);
 }
 
-static uint32_t tcp_window_mss(void)
+static uint32_t tcp_window_segment(void)
 {
 	return frame_mtu() - IP4_HLEN - TCP_HLEN;
 }
@@ -98,7 +106,7 @@ static uint32_t tcp_window_mss(void)
  */
 static uint32_t tcp_window_least(const struct tcp_conn *c)
 {
-	return tcp_min(tcp_window_full(c) / 4, tcp_window_mss());
+	return tcp_min(tcp_window_full(c) / 4, tcp_window_segment());
 }
 
 /* Where the right edge may stand now */
@@ -117,7 +125,7 @@ static bool tcp_window_is_narrow(const struct tcp_conn *c)
 {
 	uint32_t wnd = c->sndbuf - (c->sndbuf >> TCP_WINDOW_OVERHEAD_SHIFT);
 
-	return c->ws_rcv && wnd < TCP_WINDOW_SEGMENTS * tcp_window_mss();
+	return c->ws_rcv && wnd < TCP_WINDOW_SEGMENTS * tcp_window_segment();
 }
 
 /* SO_SNDBUF stops the kernel from growing the buffer until it is unlocked */
@@ -132,6 +140,16 @@ static void tcp_window_widen(struct tcp_conn *c)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked, sizeof(unlocked));
 	tcp_window_look(c);
+}
+
+/**
+ * tcp_window_mss() - The MSS that we announce
+ * @c:		connection
+ * Return: bytes of payload that a segment of the guest may have
+ */
+uint16_t tcp_window_mss(const struct tcp_conn *c)
+{
+	return (uint16_t)tcp_min(tcp_conn_mss(c), TCP_WINDOW_MSS_MAX);
 }
 
 /**
@@ -199,7 +217,7 @@ bool tcp_window_update(struct tcp_conn *c)
  */
 usec_t tcp_window_look_at(struct tcp_conn *c)
 {
-	uint32_t one = tcp_min(tcp_window_full(c) / 2, tcp_window_mss());
+	uint32_t one = tcp_min(tcp_window_full(c) / 2, tcp_window_segment());
 
 	if (c->polled || c->fin_in || c->looks >= TCP_WINDOW_LOOKS ||
 	    seq_le(c->rcv_nxt + one, c->rcv_adv))
