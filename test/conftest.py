@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Fixtures of all system tests: host network, daemon, guest, family."""
 import os
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,11 @@ from rig.net import HostNet, V4, V6  # noqa: E402
 
 
 def pytest_configure(config):
+    # What whoever started us ignores (nohup; a job of a script) is ignored by
+    # all that we start, and some of it is about signals
+    for n in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+        if signal.getsignal(n) == signal.SIG_IGN:
+            signal.signal(n, lambda *_: None)
     config.addinivalue_line("markers", "slow: needs half a minute or more")
 
 

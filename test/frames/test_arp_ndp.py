@@ -168,7 +168,7 @@ def options(f):
 
 def advertisement(daemon, *opts):
     g = daemon(*opts).connect()
-    g.drain(0.1)
+    g.expect(is_ra)
     solicit(g)
     return g.expect(is_ra)
 
@@ -193,7 +193,7 @@ def search(value):
 
 def test_rs_answered(daemon):
     g = daemon().connect()
-    g.drain(0.1)
+    g.expect(is_ra)
     solicit(g)
     f = g.expect(is_ra)
     assert f.ip.dst in (g.lladdr, "ff02::1")
@@ -202,7 +202,7 @@ def test_rs_answered(daemon):
 def test_rs_from_unspecified(daemon):
     """Answered to all nodes (RFC 4861 6.2.6)."""
     g = daemon().connect()
-    g.drain(0.1)
+    g.expect(is_ra)
     solicit(g, "::", option=False)
     assert g.expect(is_ra).ip.dst == "ff02::1"
 
@@ -210,7 +210,7 @@ def test_rs_from_unspecified(daemon):
 def test_rs_unspecified_with_option(daemon):
     """Invalid by RFC 4861 6.1.1."""
     g = daemon().connect()
-    g.drain(0.2)
+    g.expect(is_ra)
     solicit(g, "::", option=True)
     g.expect_none(is_ra)
 
@@ -295,7 +295,7 @@ def test_ra_long_search_list(daemon):
 def test_ra_unsolicited(daemon):
     """One comes to a new client by itself."""
     g = daemon().connect()
-    f = g.expect(is_ra, 4)
+    f = g.expect(is_ra)
     assert f.ip.dst == "ff02::1"
     options(f)
 
@@ -315,7 +315,7 @@ def test_ra_off(daemon, opts):
     ids=["hops", "code", "short", "optlen0", "optlen5"])
 def test_rs_invalid(daemon, ttl, code, body):
     g = daemon().connect()
-    g.drain(0.2)
+    g.expect(is_ra)
     g.send(g.eth(pkt.ip6(g.lladdr, "ff02::2", pkt.ICMP6, pkt.icmp(
         g.lladdr, "ff02::2", 133, code, body), ttl=ttl)))
     g.expect_none(is_ra)

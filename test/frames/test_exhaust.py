@@ -22,11 +22,13 @@ from rig.flows import (Writer, accept, is_reset, outbound, pattern, read_all, re
                        wait_for)
 from rig.net import V4
 from rig.tcp import Conn
+from rig.wait import PATIENCE
 
 SOAK = float(os.environ.get("RIG_SOAK", "0"))
 SYNS = 1000000 if SOAK else 100000
 FEW = os.path.join(ROOT, "build", "few", "passt")
-# Round trips: all but one in a hundred in less; seconds
+# Round trips: all but one in a hundred in less; seconds that we and the daemon
+# had a processor, or needed none
 LIMIT = 0.05
 
 
@@ -60,12 +62,12 @@ class Probe:
         self.echo = Echo(s)
         self.times = []
 
-    def ask(self, timeout=5.0):
+    def ask(self):
         """One round trip; what else comes meanwhile stays where it is."""
-        c, start = self.c, time.monotonic()
+        c, watch = self.c, self.g.stopwatch()
         c.send(b"question")
-        assert c.read(8, timeout) == b"question"
-        self.times.append(time.monotonic() - start)
+        assert c.read(8) == b"question"
+        self.times.append(watch.took())
         for old in c.q, c.all, c.got:
             old.clear()
 
@@ -86,10 +88,7 @@ class Probe:
 
 def calm(d, seconds=0.5):
     """The daemon sleeps."""
-    cpu, wakeups = d.cpu(), d.wakeups()
-    time.sleep(seconds)
-    assert d.cpu() - cpu <= 0.02 + seconds / 20, "not idle"
-    assert d.wakeups() - wakeups <= 20 + 20 * seconds, "awake again and again"
+    d.sleeps(seconds, 20 + 20 * seconds, 0.02 + seconds / 20)
 
 
 def warnings(d):
@@ -161,13 +160,12 @@ def served(g, net, port=None):
     g.expect(lambda f: f.icmp and f.icmp.type == 0)
     if port:
         s = net.remote.socket(socket.AF_INET, socket.SOCK_STREAM)
-        s.settimeout(5)
         s.setblocking(False)
         s.connect_ex((V4.host, port))
         sport = s.getsockname()[1]
-        c = accept(g, lambda f: f.tcp.sport == sport, 5)
+        c = accept(g, lambda f: f.tcp.sport == sport)
         c.answer()
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         s.sendall(b"in")
         assert c.read(2) == b"in"
         s.close()
@@ -193,7 +191,7 @@ def test_syn_flood_of_guest(daemon, net):
     for chunk in chunks(patched(syn_frame(g, V4.blackhole, "R"), SYNS)):
         g.send_raw(chunk)
         p.ask()
-    wait_for(lambda: d.fds() == fds, 5, "all forgotten")
+    wait_for(lambda: d.fds() == fds, what="all forgotten")
     served(g, net)
     calm(d)
 
@@ -214,7 +212,7 @@ def test_flow_table_full(daemon, net):
         g.udp(V4.guest, V4.remote, 7100 + i, 9, b"x")
         g.echo(V4.guest, V4.remote, 7100 + i, 1, b"x")
         s = net.remote.socket(socket.AF_INET, socket.SOCK_STREAM)
-        s.settimeout(3)
+        s.settimeout(PATIENCE)
         try:
             s.connect((V4.host, 7001))
             assert is_reset(s), "a client that nobody serves"
@@ -227,7 +225,7 @@ def test_flow_table_full(daemon, net):
     for chunk in chunks(patched(syn_frame(g, V4.blackhole, "R"), 6000)):
         g.send_raw(chunk)
         p.ask()
-    wait_for(lambda: d.fds() == fds, 5, "all forgotten")
+    wait_for(lambda: d.fds() == fds, what="all forgotten")
     served(g, net, 7001)
     calm(d)
 
@@ -279,6 +277,18 @@ def test_descriptors_used_up(daemon, net):
     calm(d)
 
 
+def settled(d):
+    """Wait until the daemon's memory stays as it is."""
+    last = [0]
+
+    def same():
+        time.sleep(0.3)
+        last.append(d.rss())
+        return last[-1] == last[-2]
+    time.sleep(0.7)
+    wait_for(same)
+
+
 def test_guest_never_reads(daemon, net):
     """The host's side stalls, memory stays, nothing spins; then all of it
     arrives. With RIG_SOAK for so long."""
@@ -291,27 +301,26 @@ def test_guest_never_reads(daemon, net):
         s.settimeout(None)
         Writer(s, data)
     u = net.remote.udp(V4.remote)
-    stop = time.monotonic() + (SOAK or 2)
+    stop = threading.Event()
 
     def noise():
-        while time.monotonic() < stop:
+        while not stop.wait(0.001):
             u.sendto(b"x" * 1000, (V4.host, 7001))
-            time.sleep(0.001)
     t = threading.Thread(target=noise, daemon=True)
     t.start()
-    time.sleep(0.7)
+    settled(d)
     rss, fds, cpu, start = d.rss(), d.fds(), d.cpu(), time.monotonic()
-    while time.monotonic() < stop:
-        time.sleep(0.1)
+    time.sleep(SOAK or 1.5)
     took = time.monotonic() - start
     assert d.rss() - rss < 1 << 20, "grows by %d" % (d.rss() - rss)
     assert d.fds() == fds
     assert d.cpu() - cpu < 0.05 + took / 10
     said(d, took)
+    stop.set()
     t.join()
     u.close()
     for c, s in conns:
-        assert c.read(len(data), 20) == data
+        assert c.read(len(data)) == data
         s.close()
     g.drain(0.1)
     served(g, net)
@@ -332,17 +341,17 @@ def test_guest_acknowledges_nothing(daemon, net):
         c.strict = False
     g.drain(0.5)
     rss, cpu, start = d.rss(), d.cpu(), time.monotonic()
-    while time.monotonic() - start < 3:
+    while time.monotonic() - start < 3 or len(p.times) < 80:
         p.ask()
         time.sleep(0.02)
     p.judge(80)
     assert d.rss() - rss < 1 << 20
-    assert d.cpu() - cpu < 0.6
+    assert d.cpu() - cpu < 0.2 * (time.monotonic() - start)
     for _, s in conns:
         reset(s)
     fds = d.fds()
     wait_for(lambda: g.drain(0.1) or d.fds() <= fds - 100 or
-             all(any(f.tcp.R for f in c.all) for c, _ in conns), 5)
+             all(any(f.tcp.R for f in c.all) for c, _ in conns))
     served(g, net)
     calm(d)
 
@@ -368,10 +377,11 @@ def test_accept_storm(daemon, net):
         g.q.clear()
         time.sleep(0.01)
     p.judge(200)
-    assert d.fds() > fds + n / 2
+    wait_for(lambda: d.fds() > fds + n / 2)
     for s in clients:
         reset(s)
-    wait_for(lambda: g.drain(0.05) or d.fds() == fds, 10, "all closed")
+    wait_for(lambda: g.drain(0.05) or d.fds() == fds,
+             what="all closed")
     said(d, time.monotonic() - start)
     served(g, net, 7001)
     calm(d)

@@ -22,6 +22,7 @@ from rig.fault import FOR_EVER, Faults
 from rig.flows import pattern, reset, wait_for
 from rig.net import V4, V6, af
 from rig.tcp import Bulk, Conn
+from rig.wait import PATIENCE
 
 SOAK = bool(os.environ.get("RIG_SOAK"))
 MEMORY = (errno.ENOMEM, errno.ENOBUFS)
@@ -83,7 +84,7 @@ class Life:
     def faulty(self):
         return self.f.hits() > 0
 
-    def pump(self, until, timeout):
+    def pump(self, until, timeout=PATIENCE):
         """Wait until `until` holds; whether it does."""
         end = time.monotonic() + timeout
         while not until():
@@ -96,10 +97,12 @@ class Life:
 
     def try_again(self, what, ask, answered, wait=0.1):
         """What has no retransmission below: ask until answered."""
-        for _ in range(8):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             ask()
             if self.pump(answered, wait):
                 return
+            wait *= 2
         raise AssertionError("%s: no answer\n%s" % (what, self.g.story()))
 
     def came(self, pred):
@@ -214,21 +217,23 @@ class Life:
                 s.sendall(b"last words")
             except OSError:
                 assert self.faulty(), "reset, and nothing failed"
-            assert self.pump(lambda: c.q, 3), "nothing of what was sent"
+            assert self.pump(lambda: c.q), "nothing of what was sent"
             reset(s)
-            assert self.pump(lambda: c.q[-1].tcp.R, 3), "no reset"
+            assert self.pump(lambda: c.q[-1].tcp.R), "no reset"
         else:
             assert self.faulty(), "refused, and nothing failed"
         c.forget()
 
     def syn(self, c):
         """Open as a guest does: again, if nothing comes. False: refused."""
-        for _ in range(6):
+        wait, end = 0.15, time.monotonic() + PATIENCE
+        while time.monotonic() < end:
             c.seg("S", seq=c.isn, opts=c.syn_options())
             c.snd_nxt = c.isn + 1 & 0xffffffff
             if self.pump(lambda: c.q or self.came(
-                    lambda f: f.icmp and f.icmp.type in (1, 3))(), 0.15):
+                    lambda f: f.icmp and f.icmp.type in (1, 3))(), wait):
                 break
+            wait *= 2
         if not c.q:
             self.g.q.clear()
             return False
@@ -252,7 +257,7 @@ class Life:
                     s = t
             except BlockingIOError:
                 return s
-        assert self.pump(have, 1), "open for the guest, not for the server"
+        assert self.pump(have), "open for the guest, not for the server"
         return s
 
     def tcp_in(self):
@@ -272,7 +277,7 @@ class Life:
 
             def is_syn(f):
                 return f.tcp and f.tcp.S and f.tcp.sport == port
-            assert self.pump(came, 3), "nothing came of a client\n" + \
+            assert self.pump(came), "nothing came of a client\n" + \
                 self.g.story()
             if over:
                 self.g.poll(0.02)
@@ -286,7 +291,7 @@ class Life:
             try:
                 c.seg("SA", seq=c.isn, opts=c.syn_options())
                 c.snd_nxt = c.isn + 1 & 0xffffffff
-                if not self.pump(lambda: c.q, 1.5):
+                if not self.pump(lambda: c.q):
                     raise AssertionError("SYN-ACK not acknowledged")
                 if c.q[0].tcp.R:
                     assert self.faulty(), "reset, and nothing failed"
@@ -303,7 +308,7 @@ class Life:
         does so for the first `storm` seconds."""
         data = pattern(2 * size)
         up, down = data[:size], data[size:]
-        s.settimeout(4)
+        s.settimeout(PATIENCE)
         got = []
         try:
             s.sendall(down)
@@ -338,9 +343,9 @@ class Life:
                 self.pump(lambda: False, storm)
                 self.calm()
             if b:
-                b.run(6)
+                b.run()
                 assert self.pump(lambda: b.c.fin_at is not None or any(
-                    f.tcp.R for f in b.c.q), 3), "no end for the guest"
+                    f.tcp.R for f in b.c.q)), "no end for the guest"
             return bool(b)
         except AssertionError:
             if self.g.closed:
@@ -442,7 +447,7 @@ class Trial:
         self.f.none()
         self.life.run()
         self.life.leave()
-        wait_for(lambda: self.d.fds() == self.base, 3)
+        wait_for(lambda: self.d.fds() == self.base)
         return self.f.seen().get(call, 0)
 
     def one(self, call, nth, error, times=1):
@@ -457,7 +462,7 @@ class Trial:
         if error in MEMORY and call != "epoll_ctl":
             assert not gone, "the guest's link was closed"
         self.life.leave()
-        wait_for(lambda: self.d.fds() == self.base, 5, "descriptors back")
+        wait_for(lambda: self.d.fds() == self.base, what="descriptors back")
         took = time.monotonic() - start
         said = kinds(self.d.stderr[len(before):])
         for line, n in said.items():
@@ -514,7 +519,7 @@ def test_call_fails_for_a_while(trial, call):
             t.f.none()
             life.run()
             life.leave()
-            wait_for(lambda: t.d.fds() == t.base, 5, "descriptors back")
+            wait_for(lambda: t.d.fds() == t.base, what="descriptors back")
         except AssertionError as e:
             wrong.append("%s: %s: %s" % (call, name_of(error), str(e)[:200]))
             assert t.d.proc.poll() is None, "\n".join(wrong) + "\n" + \

@@ -59,24 +59,24 @@ class Start:
                 pass
         return out
 
-    def run(self):
+    def run(self, *opts):
         """Status and stderr; what runs then is ended, and looked at."""
         argv = rd.as_user(
             rd.binary(), "-q", "-s", self.file("s"), "-P", self.file("pid"),
-            "-p", self.file("pcap"), "-t", "7001", "-u", "7001")
+            "-p", self.file("pcap"), "-t", "7001", "-u", "7001", *opts)
         with open(self.file("err"), "w+b") as err:
             rc = subprocess.run(
                 self.net.host.cmd(*argv), stdin=subprocess.DEVNULL,
-                stdout=err, stderr=err, timeout=20, check=False,
+                stdout=err, stderr=err, timeout=60, check=False,
                 env=dict(rd.environ(), **self.f.env)).returncode
             self.f.keep()
             if rc:
-                wait_for(lambda: not self.left(), 5, "a failed start's end")
+                wait_for(lambda: not self.left(), what="a failed start")
             pids = self.left()
             for pid in pids:
                 os.kill(pid, signal.SIGTERM)
             if pids:
-                wait_for(lambda: not self.left(), 5, "the daemon's end")
+                wait_for(lambda: not self.left(), what="the daemon's end")
             err.seek(0)
             text = err.read().decode(errors="replace")
         names = sorted(os.listdir(self.dir))
@@ -120,3 +120,21 @@ def test_start_fails_cleanly(start):
             wrong.append("%s: %s" % (where, str(e)[:500]))
     assert not wrong, "\n".join(wrong)
     assert died > 20, "hardly any fault was met"
+
+
+def test_chroot_fallback(start):
+    """Where pivot_root() cannot work it is an error, which names the option;
+    with that, an empty root is had by chroot()."""
+    start.f.none(forks=True)
+    assert start.run() == (0, True, "", []), "a start without faults"
+    for nth in range(1, 20):
+        start.f.fail("syscall", nth, errno.EINVAL, forks=True)
+        rc, _, text, left = start.run()
+        if "--chroot-fallback" in text:
+            break
+    else:
+        pytest.fail("never told")
+    assert rc == 1 and len(text.splitlines()) == 1 and not left
+    start.f.fail("syscall", nth, errno.EINVAL, forks=True)
+    assert start.run("--chroot-fallback") == (0, True, "", [])
+    assert start.f.hits() == 1

@@ -6,11 +6,11 @@ from rig import pkt
 from rig.flows import pattern
 
 
-def echo_reply(g, fam, ident, seq, timeout=2):
+def echo_reply(g, fam, ident, seq):
     whole = pkt.Reassembler()
     while True:
         f = g.expect(lambda f: f.ip and f.ip.proto == pkt.icmp_proto(
-            fam.guest), timeout, "echo reply")
+            fam.guest), what="echo reply")
         f = whole.feed(f)
         if f and f.icmp.type == (0 if fam.v == 4 else 129) and \
                 (f.icmp.id, f.icmp.seq) == (ident, seq):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The stream link: framing, clients that come and go, back-pressure."""
+import itertools
 import os
 import socket
 import struct
@@ -11,6 +12,8 @@ from rig import daemon as rig_daemon, pkt
 from rig.flows import Writer, outbound, pattern, wait_for
 from rig.guest import Guest
 from rig.net import V4
+from rig.tcp import RTO_MIN
+from rig.wait import PATIENCE, Lag
 
 ARPING = pkt.eth(pkt.BCAST, "52:54:00:12:34:56", pkt.ARP, pkt.arp(
     1, "52:54:00:12:34:56", V4.guest, "00:00:00:00:00:00", V4.gw))
@@ -24,9 +27,9 @@ def framed(f):
     return struct.pack("!I", len(f)) + f
 
 
-def replies(g, n, timeout=3):
+def replies(g, n):
     for _ in range(n):
-        g.expect(lambda f: f.arp, timeout)
+        g.expect(lambda f: f.arp)
 
 
 def test_byte_by_byte(guest):
@@ -46,7 +49,7 @@ def test_split_anywhere(guest, size):
 
 def test_many_in_one_write(guest):
     guest.send_raw(framed(ARPING) * 2000)
-    replies(guest, 2000, 10)
+    replies(guest, 2000)
 
 
 def test_large_and_small_mixed(guest, net, fam):
@@ -59,12 +62,16 @@ def test_large_and_small_mixed(guest, net, fam):
             fam.guest, fam.remote, 5060, s.getsockname()[1],
             struct.pack("!I", i) + pattern(n)))))
         for i, n in enumerate(sizes))
+    ends = list(itertools.accumulate(
+        4 + 14 + fam.hdr + 8 + 4 + n for n in sizes))
+    assert ends[-1] == len(stream)
+    got = 0
     for off in range(0, len(stream), 50021):
         guest.send_raw(stream[off:off + 50021])
-    got = 0
-    for i, n in enumerate(sizes):
-        assert s.recv(3000) == struct.pack("!I", i) + pattern(n)
-        got += 1
+        # as many at a time as the buffers of sockets on the way hold
+        while got < 800 and ends[got] <= off + 50021:
+            assert s.recv(3000) == struct.pack("!I", got) + pattern(sizes[got])
+            got += 1
     assert got == 800
 
 
@@ -129,7 +136,7 @@ def test_second_client_closed(daemon):
     g.hello(V4)
     for _ in range(3):
         s = d.socket()
-        s.settimeout(2)
+        s.settimeout(PATIENCE)
         try:
             assert s.recv(1) == b""
         except ConnectionResetError:
@@ -177,7 +184,7 @@ def test_half_closed_stream(daemon):
     g = d.connect()
     g.hello(V4)
     g.sock.shutdown(socket.SHUT_WR)
-    wait_for(lambda: not g.poll(0) and g.closed or g.closed, 2)
+    wait_for(lambda: g.poll(0) and g.closed or g.closed)
     d.connect().hello(V4)
 
 
@@ -197,10 +204,19 @@ def test_back_pressure_tcp(daemon, net, fam):
     for _, s in conns:
         Writer(s, data)
     time.sleep(1.5)                     # nobody reads the stream
-    for c, _ in conns:
-        assert c.read(len(data), 10) == data
-    retrans = sum(len(f.tcp.data) for c, _ in conns for f in c.all)
-    assert retrans < 8 * len(data) * 1.5
+    lag = Lag(d.pid)
+    while any(len(c.stream) < len(data) for c, _ in conns):
+        assert g.poll(PATIENCE), g.story()
+        lag.look()
+        for c, _ in conns:
+            if c.q:
+                c.q.clear()
+                c.rcv_nxt = c.irs + 1 + len(c.stream) & 0xffffffff
+                c.ack()
+    assert all(c.stream == data for c, _ in conns)
+    sent = sum(len(f.tcp.data) for c, _ in conns for f in c.all)
+    # what comes again, as a busy machine has us acknowledge it late, is no loss
+    assert sent < 8 * len(data) * 1.5 or lag.worst > RTO_MIN / 2
 
 
 def test_stalled_guest_no_wakeups(daemon, net, fam):
@@ -211,10 +227,7 @@ def test_stalled_guest_no_wakeups(daemon, net, fam):
     for _, s in conns:
         Writer(s, pattern(2000000))
     time.sleep(1)
-    before, cpu = d.wakeups(), d.cpu()
-    time.sleep(2)
-    assert d.wakeups() - before <= 25
-    assert d.cpu() - cpu <= 0.1
+    d.sleeps(2, 25, 0.1)
 
 
 def test_flood_without_reading(daemon, fam):

@@ -6,6 +6,7 @@ import pytest
 
 from rig import pkt
 from rig.flows import (accept, inbound, is_reset, pattern, read_all, wait_for)
+from rig.wait import PATIENCE
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_syn_ack_again(served, net, fam):
     c, s = inbound(g, net, fam, 7001)
     c.clear(0.05)
     c.seg("SA", seq=c.isn)
-    t = c.expect(lambda t: True, 0.3)
+    t = c.expect(lambda t: True)
     assert t.letters == "A" and t.ack == c.isn + 1 & 0xffffffff
     s.sendall(b"ok")
     assert c.read(2) == b"ok"
@@ -284,7 +285,7 @@ def test_no_guest_no_answer(daemon, net, fam):
         s = net.remote.connect(fam.host, 7001, src=fam.remote)
     except (ConnectionRefusedError, ConnectionResetError):
         return
-    s.settimeout(2)
+    s.settimeout(PATIENCE)
     try:
         assert s.recv(1) == b""
     except ConnectionResetError:

@@ -15,6 +15,7 @@ import time
 
 from . import vhost
 from .guest import Guest
+from .wait import PATIENCE
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 # Which link the guests have where a test does not choose
@@ -42,7 +43,14 @@ def environ():
     return env
 
 
-def run(net, *opts, timeout=10, user=True, env=None):
+def cpu_of(pid):
+    """CPU seconds that a process has used so far."""
+    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run(net, *opts, timeout=PATIENCE, user=True, env=None):
     """Run the binary to its end; CompletedProcess with text output."""
     argv = [binary()] + list(opts)
     return subprocess.run(net.host.cmd(*(as_user(*argv) if user else argv)),
@@ -100,7 +108,7 @@ class Daemon:
     def file(self, name):
         return os.path.join(self.dir, name)
 
-    def ready(self, timeout=5):
+    def ready(self, timeout=PATIENCE):
         """Wait until the daemon says that it is ready: its PID is written."""
         end = time.monotonic() + timeout
         name = self.ready_file or self.file("pid")
@@ -110,7 +118,7 @@ class Daemon:
             assert time.monotonic() < end, "not ready:\n" + self.stderr
             time.sleep(0.005)
 
-    def socket(self, timeout=5, early=False):
+    def socket(self, timeout=PATIENCE, early=False):
         """A raw stream connected to the daemon, once it is ready (early:
         once it listens)."""
         end = time.monotonic() + timeout
@@ -137,15 +145,16 @@ class Daemon:
                 usual |= vhost.OFFLOADS
             s = vhost.Port(s, features or usual, **(port or {}))
         g = Guest(s, **kw)
+        g.pid = self.pid
         self.guests.append(g)
         return g
 
-    def wait(self, timeout=2):
+    def wait(self, timeout=PATIENCE):
         """Wait for the daemon to end by itself; its exit status."""
         self.ended = True
         return self.proc.wait(timeout)
 
-    def wait_log(self, pattern, timeout=5):
+    def wait_log(self, pattern, timeout=PATIENCE):
         """Wait until stderr has a line that matches."""
         end = time.monotonic() + timeout
         while not re.search(pattern, self.stderr, re.M):
@@ -168,10 +177,20 @@ class Daemon:
                                  f.read(), re.M).group(1))
 
     def cpu(self):
-        """CPU seconds used so far."""
-        with open("/proc/%d/stat" % self.pid, encoding="ascii") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.pid)
+
+    def sleeps(self, seconds, wakeups, cpu):
+        """Wait for a while of so many seconds in which it wakes up hardly and
+        does nothing: what went before may not be over yet."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            before, busy = self.wakeups(), self.cpu()
+            time.sleep(seconds)
+            before, busy = self.wakeups() - before, self.cpu() - busy
+            if before <= wakeups and busy <= cpu:
+                return
+            assert time.monotonic() < end, "%d wake-ups and %.2f s in %g s" % (
+                before, busy, seconds)
 
     def stop(self):
         """End the daemon; raise AssertionError if anything is amiss."""
@@ -200,7 +219,7 @@ class Daemon:
             return ["daemon died with %d" % self.proc.returncode]
         self.proc.send_signal(signal.SIGTERM)
         try:
-            status = self.proc.wait(5)
+            status = self.proc.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             return ["SIGTERM does not end the daemon"]
         faults = []

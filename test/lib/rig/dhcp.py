@@ -4,6 +4,7 @@ import random
 import struct
 
 from . import pkt
+from .wait import PATIENCE
 
 COOKIE = b"\x63\x82\x53\x63"
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
@@ -68,10 +69,11 @@ def is_reply(f):
     return f.udp and f.ip.v == 4 and f.udp.dport == 68
 
 
-def ask(g, kind, opts=b"", timeout=2, **kw):
+def ask(g, kind, opts=b"", timeout=PATIENCE, **kw):
     xid = send(g, kind, opts, **kw)
-    r = Reply(g.expect(is_reply, timeout, "DHCP reply"))
-    assert r.xid == xid and r.chaddr == pkt.mac2b(g.mac)
+    r = Reply(g.expect(lambda f: is_reply(f) and f.udp.data[4:8] ==
+                       struct.pack("!I", xid), timeout, "DHCP reply"))
+    assert r.chaddr == pkt.mac2b(g.mac)
     assert r.frame.udp.sport == 67
     return r
 
@@ -171,10 +173,11 @@ def is_reply6(f):
     return f.udp and f.ip.v == 6 and f.udp.dport == 546
 
 
-def ask6(g, kind, opts=b"", timeout=2, cid=True, **kw):
+def ask6(g, kind, opts=b"", timeout=PATIENCE, cid=True, **kw):
     xid = send6(g, kind, opts, cid=cid, **kw)
-    r = Reply6(g.expect(is_reply6, timeout, "DHCPv6 reply"))
-    assert r.xid == xid and r.frame.udp.sport == 547
+    r = Reply6(g.expect(lambda f: is_reply6(f) and f.udp.data[1:4] == xid,
+                        timeout, "DHCPv6 reply"))
+    assert r.frame.udp.sport == 547
     assert r.frame.ip.src.startswith("fe80:") and r.frame.ip.dst == g.lladdr
     assert 2 in r.opts, "no server identifier"
     if cid:

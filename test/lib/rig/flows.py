@@ -5,9 +5,9 @@ import random
 import socket
 import struct
 import threading
-import time
 
 from .tcp import Conn
+from .wait import PATIENCE, wait_for    # noqa: F401 # for those who import it
 
 
 def outbound(g, net, fam, rcvbuf=0, **kw):
@@ -16,7 +16,7 @@ def outbound(g, net, fam, rcvbuf=0, **kw):
     c = Conn(g, fam.remote, ls.getsockname()[1], src=fam.guest, **kw)
     c.open()
     s, c.peer = ls.accept()
-    s.settimeout(5)
+    s.settimeout(PATIENCE)
     ls.close()
     return c, s
 
@@ -29,7 +29,7 @@ def inbound(g, net, fam, port, addr=None, **kw):
     return c, s
 
 
-def accept(g, pred=lambda f: True, timeout=2.0, **kw):
+def accept(g, pred=lambda f: True, timeout=PATIENCE, **kw):
     """Await a SYN from the daemon; its Conn, not yet answered. One that was
     sent again, since we were slow, is not another connection's."""
     f = g.expect(lambda f: f.tcp and f.tcp.letters.strip("EC") == "S" and
@@ -55,7 +55,7 @@ def reset(s):
     s.close()
 
 
-def is_reset(s, timeout=2.0):
+def is_reset(s, timeout=PATIENCE):
     """True once the peer has reset the connection; False at its end."""
     s.settimeout(timeout)
     try:
@@ -64,13 +64,6 @@ def is_reset(s, timeout=2.0):
         return False
     except ConnectionResetError:
         return True
-
-
-def wait_for(cond, timeout=2.0, what="condition"):
-    end = time.monotonic() + timeout
-    while not cond():
-        assert time.monotonic() < end, "%s: not within %g s" % (what, timeout)
-        time.sleep(0.01)
 
 
 def pattern(n, seed=7):
@@ -99,7 +92,7 @@ class Reader(threading.Thread):
         except OSError as e:
             self.error = e
 
-    def digest(self, timeout=20):
+    def digest(self, timeout=2 * PATIENCE):
         self.join(timeout)
         assert not self.is_alive(), "reader has only %d bytes" % self.count
         assert not self.error, self.error

@@ -13,6 +13,7 @@ import struct
 import time
 
 from . import pkt
+from .wait import PATIENCE, Stopwatch
 
 OUR_MAC = "9a:55:9a:55:9a:55"
 GUEST_MAC = "52:54:00:12:34:56"
@@ -70,9 +71,14 @@ class Guest:
             self.poller = select.poll()
             self.poller.register(sock, select.POLLIN)
         self.ident = 0
+        self.pid = None         # the daemon's, where known
 
     def close(self):
         self.sock.close()
+
+    def stopwatch(self):
+        """The time that we and the daemon have from here on."""
+        return Stopwatch(self.pid)
 
     # -- out ----------------------------------------------------------------
 
@@ -84,7 +90,7 @@ class Guest:
 
     def send_raw(self, data):
         view = memoryview(data)
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while view:
             try:
                 view = view[self.sock.send(view):]
@@ -245,7 +251,7 @@ class Guest:
             self.poll(min(left + 0.001, 0.05))
         return self.q.popleft()
 
-    def expect(self, pred, timeout=2.0, what=""):
+    def expect(self, pred, timeout=PATIENCE, what=""):
         """The first frame that pred holds for; others stay in the queue."""
         skipped, end = [], time.monotonic() + timeout
         try:
@@ -278,7 +284,7 @@ class Guest:
                 break
         self.q.clear()
 
-    def expect_udp(self, timeout=2.0, whole=None, **want):
+    def expect_udp(self, timeout=PATIENCE, whole=None, **want):
         """The next datagram, put together; want names fields it must have."""
         whole = whole or pkt.Reassembler()
         end = time.monotonic() + timeout

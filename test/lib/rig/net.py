@@ -20,6 +20,8 @@ import socket
 import subprocess
 import tempfile
 
+from .wait import PATIENCE
+
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -81,10 +83,10 @@ class Netns:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         s.bind((addr, port))
         s.listen(backlog)
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         return s
 
-    def connect(self, addr, port, src=None, timeout=5, sport=0):
+    def connect(self, addr, port, src=None, timeout=PATIENCE, sport=0):
         s = self.socket(af(addr), socket.SOCK_STREAM)
         s.settimeout(timeout)
         if src or sport:
@@ -96,7 +98,7 @@ class Netns:
     def udp(self, addr, port=0):
         s = self.socket(af(addr), socket.SOCK_DGRAM)
         s.bind((addr, port))
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         return s
 
 

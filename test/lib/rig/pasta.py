@@ -16,8 +16,8 @@ import time
 import uuid
 
 from . import daemon as rd
-from .flows import wait_for
 from .net import Netns
+from .wait import PATIENCE, wait_for
 
 MARK = "RIG_MARK"
 # Set to 1 where the binary is not ours: what it does not promise is let pass
@@ -52,7 +52,7 @@ def marked(mark):
     return found
 
 
-def wait_gone(mark, timeout=3.0):
+def wait_gone(mark, timeout=PATIENCE):
     """Wait until no process with the mark is left; those that are."""
     end = time.monotonic() + timeout
     while True:
@@ -91,8 +91,8 @@ class Marked:
         self.env = dict(rd.environ(), **{MARK: self.mark})
 
 
-def run(net, *argv, timeout=20, prefix=(), text=None, env=None, drop=True,
-        **kw):
+def run(net, *argv, timeout=2 * PATIENCE, prefix=(), text=None, env=None,
+        drop=True, **kw):
     """Run pasta with these arguments to its end. CompletedProcess, with
     `left`: the command lines of what it left behind (killed by now).
     net is a HostNet or a Netns; prefix stands before pasta."""
@@ -109,7 +109,7 @@ def run(net, *argv, timeout=20, prefix=(), text=None, env=None, drop=True,
                            timeout=timeout, env=m.env, check=False,
                            errors="replace", **kw)
     finally:
-        left = wait_gone(m.mark, 1)
+        left = wait_gone(m.mark)
         names = [cmdline(p) for p in left]
         kill(left)
     r.left = names
@@ -251,11 +251,11 @@ class Pasta:
             assert line == b"ready\n", "command not started:\n" + self.stderr
             self.ns = Inside(self.host, self.find_cat())
         elif self.background:
-            rc = self.proc.wait(10)
+            rc = self.proc.wait(PATIENCE)
             assert rc == 0, "exit %d at start:\n%s" % (rc, self.stderr)
             self.pid = int(self.read("pid"))
         else:
-            end = time.monotonic() + 10
+            end = time.monotonic() + PATIENCE
             while not (os.path.exists(self.file("pid")) and self.read("pid")):
                 assert self.proc.poll() is None, \
                     "ended at start:\n" + self.stderr
@@ -266,7 +266,7 @@ class Pasta:
     def find_cat(self):
         """The PID, as we see it, of what holds the namespace."""
         home = ns_of(self.host.proc.pid)
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             for pid in marked(self.m.mark):
                 try:
@@ -293,7 +293,7 @@ class Pasta:
     def processes(self):
         return marked(self.m.mark)
 
-    def wait(self, timeout=3.0):
+    def wait(self, timeout=PATIENCE):
         """Wait for it to end by itself; its status (None in the background).
         """
         self.ended = True
@@ -319,7 +319,7 @@ class Pasta:
             os.kill(self.pid, signal.SIGTERM)
             want = "after SIGTERM"
         try:
-            rc = self.wait(5)
+            rc = self.wait()
         except (AssertionError, subprocess.TimeoutExpired):
             return ["has not ended " + want]
         return ["status %d %s" % (rc, want)] if rc else []
@@ -342,7 +342,7 @@ class Pasta:
             return
         try:
             faults = [] if self.ended else self.terminate()
-            left = wait_gone(self.m.mark, 2)
+            left = wait_gone(self.m.mark)
             faults += ["left behind: %s" % cmdline(p) for p in left]
             if os.path.exists(self.file("pid")) and not FOREIGN:
                 faults += ["PID file left behind"]

@@ -79,7 +79,7 @@ class Place:
         return ["nsenter", "--target", str(self.pid), "--mount", "--net",
                 "--pid", *(argv if root else self.as_user(*argv))]
 
-    def run(self, text, typed="", root=False, timeout=20):
+    def run(self, text, typed="", root=False, timeout=60):
         """Run an example to its end; what it says on stdout."""
         r = subprocess.run(self.cmd(text, root), input=typed, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -11,8 +11,10 @@ import random
 import time
 
 from . import pkt
+from .wait import PATIENCE, Lag
 
 M = 0xffffffff
+RTO_MIN = 0.2   # the daemon's, seconds
 PORTS = iter(range(20000, 64000))
 
 
@@ -114,7 +116,7 @@ class Conn:
     def rst(self, **kw):
         self.seg("R", **kw)
 
-    def open(self, timeout=3.0):
+    def open(self, timeout=PATIENCE):
         """The whole handshake, from the guest; the SYN-ACK."""
         self.syn()
         self.snd_nxt = self.isn + 1 & M
@@ -122,7 +124,7 @@ class Conn:
         self.ack()
         return f
 
-    def answer(self, timeout=2.0):
+    def answer(self, timeout=PATIENCE):
         """The rest of an inbound handshake: SYN-ACK, and await the ACK."""
         self.seg("SA", seq=self.isn, opts=self.syn_options())
         self.snd_nxt = self.isn + 1 & M
@@ -214,7 +216,7 @@ class Conn:
             self.g.poll(min(left + 0.001, 0.05))
         return self.q.popleft().tcp
 
-    def expect(self, want, timeout=2.0):
+    def expect(self, want, timeout=PATIENCE):
         """The next segment with these flags (PSH apart), or that want holds
         for; what came before it is passed over."""
         pred = want
@@ -231,18 +233,21 @@ class Conn:
             if pred(t):
                 return t
 
-    def expect_ack(self, ack=None, timeout=2.0):
+    def expect_ack(self, ack=None, timeout=PATIENCE):
         """Await the acknowledgement of all we sent (or up to ack)."""
         ack = self.snd_nxt if ack is None else ack
         return self.expect(
             lambda t: t.A and not t.R and t.ack == ack & M, timeout)
 
-    def none(self, timeout=0.3, pred=lambda t: True):
-        """Assert that no segment (that pred holds for) comes."""
+    def none(self, timeout=0.3, pred=lambda t: True, since=None):
+        """Assert that no segment (that pred holds for) comes. Where we are
+        slow, one may, as the daemon's retransmission timer runs: since then
+        (time.monotonic()), at the earliest."""
         end = time.monotonic() + timeout
         while True:
             t = self.recv(max(0, end - time.monotonic()))
-            if t is None:
+            if t is None or (since is not None and
+                             time.monotonic() - since >= RTO_MIN):
                 return
             assert not pred(t), "unwanted segment %s seq+%d ack+%d len %d" % (
                 t.letters, diff(t.seq, self.irs or 0),
@@ -254,7 +259,7 @@ class Conn:
             pass
         self.q.clear()
 
-    def read(self, n, timeout=5.0, ack=True):
+    def read(self, n, timeout=2 * PATIENCE, ack=True):
         """n bytes of the stream, in order, acknowledged as they come."""
         out, end = b"", time.monotonic() + timeout
         while len(out) < n:
@@ -271,7 +276,7 @@ class Conn:
                 self.ack()
         return out
 
-    def expect_fin(self, timeout=2.0, ack=True):
+    def expect_fin(self, timeout=PATIENCE, ack=True):
         """Await the daemon's FIN, in order; acknowledge it."""
         t = self.expect(lambda t: t.F, timeout)
         assert t.end == self.rcv_nxt + 1 & M, "FIN out of order"
@@ -318,17 +323,16 @@ class Bulk:
         self.ahead = {}                 # received out of order
         self.pending = 0                # segments not acknowledged yet
         self.retransmits = self.timeouts = 0
-        self.silence = 0                # longest time we did not run, seconds
+        self.lag = Lag(conn.g.pid)
 
     def done(self):
         return self.una >= self.total and self.received >= self.want
 
-    def run(self, timeout=30.0):
-        last = time.monotonic()
-        end = last + timeout
+    def run(self, timeout=6 * PATIENCE):
+        end = time.monotonic() + timeout
         while not self.done():
             now = time.monotonic()
-            self.silence, last = max(self.silence, now - last), now
+            self.lag.look()
             assert now < end, "stuck: %d of %d sent, %d of %d received; %s" % (
                 self.una, self.total, self.received, self.want,
                 self.c.g.story())

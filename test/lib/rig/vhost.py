@@ -15,6 +15,8 @@ import struct
 import threading
 import time
 
+from .wait import PATIENCE
+
 (GET_FEATURES, SET_FEATURES, SET_OWNER, RESET_OWNER, SET_MEM_TABLE,
  SET_LOG_BASE, SET_LOG_FD, SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE,
  GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR,
@@ -195,7 +197,7 @@ class FrontEnd:
     def __init__(self, sock, size=64 << 20, num=256):
         self.sock = sock
         sock.setblocking(True)
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         self.fd = os.memfd_create("guest")
         os.ftruncate(self.fd, size)
         self.size = size
@@ -272,7 +274,7 @@ class FrontEnd:
         """All that was said before has been done."""
         self.ask_u64(GET_FEATURES)
 
-    def is_closed(self, timeout=2):
+    def is_closed(self, timeout=PATIENCE):
         self.sock.settimeout(timeout)
         try:
             return not self.sock.recv(1)
@@ -343,14 +345,14 @@ class FrontEnd:
     def notify(self, q):
         os.eventfd_write(self.kick[q], 1)
 
-    def called(self, q, timeout=2.0):
+    def called(self, q, timeout=PATIENCE):
         """Whether the device told of what it has used, in time."""
         if not select.select([self.call[q]], [], [], timeout)[0]:
             return False
         os.eventfd_read(self.call[q])
         return True
 
-    def failed(self, timeout=2.0):
+    def failed(self, timeout=PATIENCE):
         """Whether the device told of an error, in time."""
         return bool(select.select([self.err[0]], [], [], timeout)[0])
 
@@ -458,7 +460,7 @@ class Port:
         self.out += data
         self.pump()
         # Nobody may call us again: what is sent is to arrive, as in a socket
-        end = time.monotonic() + 1
+        end = time.monotonic() + PATIENCE
         while self.out and not self.tx_free and time.monotonic() < end:
             time.sleep(0.0005)
             self.pump()
