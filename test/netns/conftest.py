@@ -128,7 +128,8 @@ def spawn():
         for proto, port in ("tcp", tcp), ("udp", udp):
             if port:
                 wait_for(lambda: p.poll() is not None or
-                         rp.listening(ns, proto, port), 10, str(argv))
+                         rp.listening(ns, proto, port),
+                         what=str(argv))
         if tcp or udp:
             assert p.poll() is None, p.output
         return p

@@ -17,6 +17,7 @@ import pytest
 from rig import daemon as rd
 from rig import pasta as rp
 from rig.flows import wait_for
+from rig.wait import PATIENCE
 
 
 def ok(r, status=0):
@@ -132,7 +133,7 @@ def test_descendants_end_with_command(run):
     assert ok(run("sh", "-c", "setsid sleep 97 </dev/null >/dev/null 2>&1 & "
                   "sleep 98 >/dev/null 2>&1 & sleep 0.2; echo done")) \
         == "done\n"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 2 * PATIENCE
 
 
 def test_no_pidns(run):
@@ -142,12 +143,14 @@ def test_no_pidns(run):
     assert out[1] != rp.ns_of(os.getpid())
 
 
-def test_orphans_are_reaped(run):
+def test_orphans_are_reaped(run, place):
     """Zombies of grandchildren do not pile up."""
     out = ok(run("sh", "-c", "for i in 1 2 3 4 5; do "
                  "sh -c 'sleep 0.05 & exec true'; done; sleep 0.5; "
-                 "cat /proc/[0-9]*/stat"))
-    assert ") Z " not in out
+                 "for i in $(seq 100); do cat /proc/[0-9]*/stat >{0}; "
+                 "grep -q '(sleep)\\|) Z ' {0} || break; "
+                 "sleep 0.1; done; cat {0}".format(place + "/s")))
+    assert ") Z " not in out and "(sh)" in out
 
 
 def test_no_interface_on_the_host(net, pasta):
@@ -167,16 +170,21 @@ def test_network_is_there_at_once(net, spawn, run, fam):
                       "-")) == "hello\n"
 
 
-def test_started_well_under_100_ms(run):
-    times = []
+def test_started_well_under_100_ms(run, net):
+    times, others = [], []
     for _ in range(9):
         before = time.monotonic()
         ok(run("--config-net", "true"))
         times.append(time.monotonic() - before)
-    # beside other tests: the best of some, with what starts it included
-    busy = min(4, max(1, os.getloadavg()[0] / os.cpu_count()))
+        # something else that makes such namespaces, as long as it takes here
+        before = time.monotonic()
+        net.host.sh("setpriv --reuid %s --regid %s --init-groups --inh-caps=-all "
+                    "unshare -Urnpf --mount-proc sh -c 'ip link set lo up; "
+                    "ip link'" % (rp.rd.USER, rp.rd.USER))
+        others.append(time.monotonic() - before)
+    # the best of some, with what starts it included
     limit = 0.5 if "/san/" in rp.binary() else 0.1
-    assert min(times) < limit * busy, times
+    assert min(times) < max(limit, 4 * min(others)), (times, others)
 
 
 # -- signals ----------------------------------------------------------------
@@ -191,11 +199,11 @@ def start(net, *argv, **kw):
     return p
 
 
-def finish(p, timeout=5):
+def finish(p, timeout=PATIENCE):
     try:
         out, err = p.communicate(timeout=timeout)
     finally:
-        left = rp.wait_gone(p.mark, 1)
+        left = rp.wait_gone(p.mark)
         names = [rp.cmdline(x) for x in left]
         rp.kill(left)
     assert names == [], err
@@ -235,7 +243,7 @@ def test_signal_without_interface(net):
     """The command may delete it: what ends pasta is the command's end."""
     p = start(net, "-I", "tap7", "sh", "-c", "ip link del tap7; sleep 0.3; "
               "trap 'echo got; exit 7' TERM; echo ready; "
-              "for i in $(seq 40); do sleep 0.05; done")
+              "for i in $(seq 400); do sleep 0.05; done")
     assert p.stdout.readline() == "ready\n"
     p.send_signal(signal.SIGTERM)
     assert finish(p) == "got\n"
@@ -281,7 +289,7 @@ class Terminal:
         attr[3] &= ~termios.ECHO
         termios.tcsetattr(self.fd, termios.TCSANOW, attr)
 
-    def expect(self, pattern, timeout=5):
+    def expect(self, pattern, timeout=PATIENCE):
         end = time.monotonic() + timeout
         while not re.search(pattern, self.text):
             left = end - time.monotonic()
@@ -297,7 +305,7 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
-    def end(self, timeout=5):
+    def end(self, timeout=PATIENCE):
         """Its exit status, as Popen gives it."""
         stop = time.monotonic() + timeout
         while True:
@@ -313,7 +321,7 @@ class Terminal:
                     time.sleep(0.01)
 
     def close(self):
-        left = rp.wait_gone(self.m.mark, 1)
+        left = rp.wait_gone(self.m.mark)
         rp.kill(left)
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
@@ -337,8 +345,8 @@ def terminal(net):
 def test_interrupt_from_the_terminal(terminal):
     """Once: the terminal tells the whole job, so we need not."""
     t = terminal(rp.binary(), "-q", "sh", "-c",
-                 "trap 'echo got' INT; echo ready; "
-                 "for i in 1 2 3 4 5 6 7 8; do sleep 0.1; done; exit 4")
+                 "trap 'echo got; n=8' INT; n=400; echo ready; "
+                 "while [ $n != 0 ]; do sleep 0.1; n=$((n - 1)); done; exit 4")
     t.expect("ready")
     t.type("\x03")
     assert t.end() == 4
@@ -359,7 +367,7 @@ def test_interactive_shell(terminal):
     t.expect(r"/dev/pts/\d+")
     t.expect("a42b")
     t.type("sleep 50\n")
-    time.sleep(0.3)
+    wait_for(lambda: "sleep 50 " in map(rp.cmdline, rp.marked(t.m.mark)))
     t.type("\x03")
     t.type("echo c$?d\n")
     t.expect("c130d")

@@ -222,7 +222,7 @@ def test_host_without_network(host, pasta, spawn):
     assert addresses(ns, "tap0") == {("169.254.2.1", 16, None)}
     assert ("-4", "default", 0, None, (("169.254.2.2", "tap0", 1),)) in \
         routes(ns, "tap0")
-    assert ns.sh("socat -u TCP4:169.254.2.2:7300,connect-timeout=3 -") == \
+    assert ns.sh("socat -u TCP4:169.254.2.2:7300,connect-timeout=20 -") == \
         "hi\n"
 
 
@@ -331,6 +331,7 @@ bound|renew|BOUND|BOUND6)
         ip addr add $ip$new_ip_address/$mask$new_subnet_mask dev $interface
         ip route add default via $router$new_routers
     }
+    touch ${0%/*}/done
 esac
 exit 0
 """
@@ -352,7 +353,7 @@ def test_udhcpc(net, pasta, spawn, script, place):
     """Busybox's: address, router, MTU, and the network works with them."""
     p = pasta("--dhcp-dns", "--dhcp-search")
     p.ns.sh("ip link set eth0 up")
-    v = variables(p.ns.sh("busybox udhcpc -i eth0 -f -n -q -t 3 -T 2 "
+    v = variables(p.ns.sh("busybox udhcpc -i eth0 -f -n -q -t 10 -T 2 "
                           "-O mtu -O search -s " + script))
     assert (v["ip"], v["mask"], v["router"]) == ("192.0.2.2", "24",
                                                  "192.0.2.1")
@@ -363,13 +364,18 @@ def test_udhcpc(net, pasta, spawn, script, place):
     assert p.ns.sh("socat -u TCP4:198.51.100.1:7301 -") == "hi\n"
 
 
+def dhclient(family, script, place):
+    """Run it until the script has done all of it."""
+    return "dhclient %s -1 -d -lf %s/l -pf %s/p -sf %s eth0 & d=$!; " \
+        "for i in $(seq 200); do [ -e %s/done ] && break; sleep 0.1; done; " \
+        "kill $d; wait" % (family, place, place, script, place)
+
+
 def test_dhclient(pasta, script, place):
     """ISC's. By default pasta tells neither name servers nor domains."""
     p = pasta()
     p.ns.sh("ip link set eth0 up")
-    v = variables(p.ns.sh("dhclient -4 -1 -d -lf %s/l -pf %s/p -sf %s eth0 & "
-                          "d=$!; sleep 2; kill $d; wait" % (
-                              place, place, script)))
+    v = variables(p.ns.sh(dhclient("-4", script, place)))
     assert (v["new_ip_address"], v["new_routers"]) == ("192.0.2.2",
                                                        "192.0.2.1")
     assert v["new_subnet_mask"] == "255.255.255.0"
@@ -384,9 +390,7 @@ def test_dhclient_ipv6(pasta, script, place):
             "ip link set eth0 up")
     wait_for(lambda: "fe80::" in p.ns.sh("ip -6 addr show dev eth0 "
                                          "-tentative"))
-    v = variables(p.ns.sh("dhclient -6 -1 -d -lf %s/l -pf %s/p -sf %s eth0 & "
-                          "d=$!; sleep 2.5; kill $d; wait" % (
-                              place, place, script)))
+    v = variables(p.ns.sh(dhclient("-6", script, place)))
     assert v["new_ip6_address"] == "2001:db8:1::2"
     assert "2001:db8:2::53" in v["new_dhcp6_name_servers"]
 
@@ -400,7 +404,7 @@ def test_slaac(net, pasta, spawn):
             "net.ipv6.conf.eth0.router_solicitation_delay=0; "
             "ip link set eth0 up")
     wait_for(lambda: addresses(p.ns, "eth0") and
-             p.ns.ip("-6", "route", "show", "default"), 5, "SLAAC")
+             p.ns.ip("-6", "route", "show", "default"), what="SLAAC")
     ((addr, plen, _),) = addresses(p.ns, "eth0")
     assert addr.startswith("2001:db8:1:0:") and plen == 64
     (r,) = p.ns.ip("-6", "route", "show", "default")
@@ -416,7 +420,7 @@ def test_rdisc6(pasta):
             "ip link set eth0 up")
     wait_for(lambda: "fe80::" in p.ns.sh("ip -6 addr show dev eth0 "
                                          "-tentative"))
-    text = p.ns.sh("rdisc6 -1 -w 2000 eth0")
+    text = p.ns.sh("rdisc6 -1 -w 15000 eth0")
     assert re.search(r"Prefix\s+: 2001:db8:1::/64", text)
     assert re.search(r"MTU\s+:\s+9000 bytes", text)
     assert re.search(r"Recursive DNS server\s+: 2001:db8:2::53", text)

@@ -41,7 +41,7 @@ def web(net, spawn, place):
 
 
 def open_at(ns, port):
-    wait_for(lambda: rp.listening(ns, "tcp", port), 5)
+    wait_for(lambda: rp.listening(ns, "tcp", port))
 
 
 def test_first_glance(here, web):
@@ -57,7 +57,7 @@ def test_command_and_what_listens(net, here):
     open_at(net.host, 8000)
     assert "Directory listing" in here.run(block("Find what listens"))
     here.end("./pasta")
-    wait_for(lambda: not here.running(), 5)
+    wait_for(lambda: not here.running())
 
 
 def test_only_what_is_asked_for(net, here):
@@ -79,15 +79,15 @@ def test_join_a_process(net, here, web):
     shell.stdin.close()
     out = shell.stdout.read()
     assert V4.guest in out and out.endswith("page of www\n")
-    wait_for(lambda: not here.running(), 5)
+    wait_for(lambda: not here.running())
 
 
 def test_join_a_name(here):
     out = here.run(block("Join a namespace that has a name"), root=True)
     assert " 0% packet loss" in out
-    assert len(here.running()) == 2
+    wait_for(lambda: len(here.running()) == 2)
     here.run("ip netns del blue", root=True)
-    wait_for(lambda: not here.running(), 5)
+    wait_for(lambda: not here.running())
 
 
 def test_addresses_of_its_own(here):
@@ -115,7 +115,7 @@ def client(here):
         return True
 
     def connect():
-        wait_for(attempt, 5)
+        wait_for(attempt)
         return made[-1]
     yield connect
     for g in made:
@@ -127,7 +127,7 @@ def test_away_from_the_host(here, client):
     g = client()
     g.hello(V4)
     g.close()
-    wait_for(lambda: not here.running(), 5)
+    wait_for(lambda: not here.running())
 
 
 def test_other_addresses(here, client):
@@ -140,9 +140,9 @@ def test_other_addresses(here, client):
 def test_see_what_happens(here, client):
     p = here.start(block("See what happens"), stderr=-2)
     client().hello(V4)
-    assert "192.0.2.2" in here.run(block("Read the frames"))
+    wait_for(lambda: "192.0.2.2" in here.run(block("Read the frames")))
     here.end("./passt")
-    wait_for(lambda: not here.running(), 5)
+    wait_for(lambda: not here.running())
     assert re.search(r"^\d+\.\d+ ", p.stdout.read(), re.M)
 
 
@@ -160,5 +160,5 @@ def test_a_daemon_that_stays(here, client):
         g.close()
     assert len(here.running()) == 1
     here.run(block("Until it is told to end"))
-    wait_for(lambda: not here.running(), 5)
+    wait_for(lambda: not here.running())
     assert sorted(os.listdir(here.path("/tmp"))) == ["here", "p.log"]
