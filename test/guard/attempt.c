@@ -62,8 +62,11 @@ int __real_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
 int __wrap_waitid(idtype_t type, id_t id, siginfo_t *info, int options);
 
 static bool locked, helper;
-/* Shared by both: the daemon is in its loop, and would outlive the helper */
-static volatile bool *running;
+/*
+ * Shared by both: the daemon is in its loop, and would outlive the helper; and the
+ * helper is at it, which the daemon waits for, whose command may end any time
+ */
+static volatile bool *running, *tried;
 
 /* Descriptor of a directory of the old root that was left open */
 static int old_dir(void)
@@ -411,6 +414,7 @@ static bool is(const char *variable, const char *word)
 
 static void attempt(void)
 {
+	*tried = true;
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		if (is("GUARD_TRY", attempts[i].name))
 			_exit(attempts[i].fn() < 0 && errno ? errno : DONE);
@@ -421,6 +425,7 @@ __attribute__((constructor)) static void begin(void)
 {
 	running = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	tried = running + 1;
 	if (!is("GUARD_TRY", "list"))
 		return;
 	for (unsigned i = 0; i < ATTEMPTS; i++)
@@ -448,6 +453,8 @@ int __wrap_loop_wait(int timeout)
 	if (locked && is("GUARD_WHERE", "daemon"))
 		attempt();
 	*running = *running || locked;
+	while (locked && is("GUARD_WHERE", "helper") && !*tried)
+		;
 	return __real_loop_wait(timeout);
 }
 

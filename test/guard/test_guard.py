@@ -24,6 +24,7 @@ from rig import daemon as rd
 from rig import pasta as rp
 from rig.flows import wait_for
 from rig.net import V4
+from rig.wait import PATIENCE
 
 ATTEMPT = os.environ.get("GUARD_ATTEMPT",
                          os.path.join(rd.ROOT, "build/normal/attempt"))
@@ -98,9 +99,10 @@ def attempt(net, place, mode, name, *opts, off=None):
         pasta = os.path.join(os.path.dirname(ATTEMPT), "pasta")
         argv = [pasta, "-P", place + "/pid", *opts, "--", "sh", "-c",
                 "sleep 0.2; exit 0"]
-    r = subprocess.run(net.host.cmd(*rd.as_user(*argv)), env=env, timeout=10,
+    r = subprocess.run(net.host.cmd(*rd.as_user(*argv)), env=env,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, text=True, check=False)
+                       stderr=subprocess.PIPE, text=True, check=False,
+                       timeout=2 * PATIENCE)
     if mode != "helper":
         return Result(r.returncode, r.stderr)
     m = re.findall(r"ended: (status|signal) (\d+)", r.stderr)
@@ -173,7 +175,7 @@ def test_call_is_named_by_the_kernel(net, place):
         assert attempt(net, place, "passt", "io_uring").signal == SIGSYS
         time.sleep(0.1)
         return kernel_log()[1] - before
-    wait_for(logged, 20)
+    wait_for(logged, 3 * PATIENCE)
 
 
 # -- a kernel that has less -------------------------------------------------
@@ -188,7 +190,7 @@ def start(net, place, *opts, off=None, userns=True):
                          text=True)
     wait_for(lambda: p.poll() is not None or
              (os.path.exists(place + "/pid") and
-              os.path.getsize(place + "/pid")), 5)
+              os.path.getsize(place + "/pid")))
     return p
 
 
@@ -204,7 +206,7 @@ def test_what_cannot_be_had(place, off, userns, stay, words):
     p = start(None, place, off=off, userns=userns)
     held = files(p.pid)
     p.terminate()
-    err = p.communicate(timeout=5)[1]
+    err = p.communicate(timeout=PATIENCE)[1]
     assert (place in held) != stay
     assert p.returncode == 0, err
     for word in "No Landlock", "No user namespace", "stay behind":
@@ -290,7 +292,7 @@ def test_passt(daemon, inherited, vhost_user):
 def test_passt_in_the_background(net, place, inherited, opts):
     sock, pid = place + "/s", place + "/pid"
     argv = rd.as_user(rd.binary(), "-s", sock, "-P", pid, *opts)
-    r = subprocess.run(net.host.cmd(*argv), env=rd.environ(), timeout=10,
+    r = subprocess.run(net.host.cmd(*argv), env=rd.environ(), timeout=PATIENCE,
                        stderr=subprocess.PIPE, check=False,
                        pass_fds=inherited[0])
     assert r.returncode == 0, r.stderr
@@ -303,7 +305,7 @@ def test_passt_in_the_background(net, place, inherited, opts):
     known = PASST_FILES + ["/dev/null", place, "socket"]
     assert [x for x in held if x not in known] == []
     os.kill(n, signal.SIGTERM)
-    wait_for(lambda: not os.path.exists(sock), 3)
+    wait_for(lambda: not os.path.exists(sock))
 
 
 def test_pasta_and_its_helper(net, place, inherited):
@@ -332,5 +334,5 @@ def test_pasta_and_its_helper(net, place, inherited):
                                "anon_inode:[pidfd]", "socket", place]
         assert [x for x in files(p.pid) if x not in known] == []
     finally:
-        p.communicate(timeout=5)
+        p.communicate(timeout=PATIENCE)
     assert rp.wait_gone(m.mark) == []
