@@ -22,4 +22,4 @@ def shared():
 def place(shared):
     """The place; after the test nothing of ours may run there any more."""
     yield shared
-    p.vm.wait_for(lambda: not shared.networks(), 10)
+    p.vm.wait_for(lambda: not shared.networks())

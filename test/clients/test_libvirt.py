@@ -84,7 +84,7 @@ def domain(place, request):
         yield vm.Started(place.path("/tmp"))
     finally:
         virsh(place, "destroy", "guest", check=False)
-    vm.wait_for(lambda: not place.networks() and not qemus(place), 5)
+    vm.wait_for(lambda: not place.networks() and not qemus(place))
     assert not os.listdir(place.path(STATE))
 
 
@@ -100,14 +100,14 @@ def test_domain(place, domain):
     assert f"inet6 {vm.HOST6}" in addresses
     server = place.net.server(place.net.remote, "echo", 9110)
     try:
-        assert domain.run(f"echo out | nc -w 2 {vm.REMOTE4} 9110") == "out\n"
+        assert domain.run(f"echo out | nc -w 20 {vm.REMOTE4} 9110") == "out\n"
     finally:
         place.net.end(server)
     serving = domain.start("echo in | nc -l -p 22")
     assert vm.wait_for(lambda: place.net.run(
-        place.net.host, "busybox", "nc", "-w", "1", "127.0.0.1", "2222",
-        stdin=-3, check=False), 10) == "in\n"
-    serving.wait(10)
+        place.net.host, "busybox", "nc", "-w", "20", "127.0.0.1", "2222",
+        stdin=-3, check=False)) == "in\n"
+    serving.wait()
     listening = place.net.run(place.net.host, "ss", "-Hltn")
     assert ":8004 " in listening and ":8006 " in listening
     assert ":8005 " not in listening

@@ -29,7 +29,7 @@ def ours():
     made = f"{vm.ROOT}/build/deb/passt_*.{commit}_*.deb"
     if not glob.glob(made):
         vm.run(os.environ.get("MAKE", "make"), "-s", "-C", vm.ROOT, "deb",
-               timeout=300)
+               timeout=900)
     (deb,) = glob.glob(made)
     return deb
 
@@ -65,7 +65,7 @@ def container(place):
                for pid in place.networks()}
         said = vm.wait_for(lambda: place.net.run(
             place.net.host, "busybox", "nc", "-w", "1", "127.0.0.1", "8090",
-            stdin=-3, check=False), 10)
+            stdin=-3, check=False))
     finally:
         place.run(*podman, "rm", "-f", "-t", "0", "c")
     return said, exe

@@ -36,8 +36,8 @@ def listens(place, port):
 
 def get(place, port, at="127.0.0.1"):
     return vm.wait_for(lambda: place.net.run(
-        place.net.host, "curl", "-sS", "-m", "2", f"http://{at}:{port}/",
-        check=False, stderr=-3), 15)
+        place.net.host, "curl", "-sS", "-m", "10", f"http://{at}:{port}/",
+        check=False, stderr=-3))
 
 
 def test_publish(place):
@@ -65,7 +65,7 @@ def test_options(place):
     text, ready = block("Options for pasta").rsplit("    ", 1)
     assert ready == "pg_isready -h 127.0.0.1\n"
     try:
-        assert place.sh(text + "sh -c 'echo yes | nc -w 2 127.0.0.1 5432'"
+        assert place.sh(text + "sh -c 'echo yes | nc -w 20 127.0.0.1 5432'"
                         ).endswith("yes\n")
     finally:
         place.net.end(server)
@@ -91,7 +91,7 @@ def test_rootlesskit_ports(place):
                         block("Ports that a program listens on"))
     assert get(place, 8080) == "page of kit\n"
     place.run("pkill", "-u", str(UID), "rootlesskit")
-    shell.wait(10)
+    shell.wait(60)
 
 
 def test_qemu_over_vhost_user(place):
@@ -113,4 +113,4 @@ def test_qemu_over_vhost_user(place):
     line, = place.networks().values()
     assert "--vhost-user" in line
     place.run("pkill", "-u", str(UID), "qemu-system")
-    vm.wait_for(lambda: not place.networks(), 5)
+    vm.wait_for(lambda: not place.networks())

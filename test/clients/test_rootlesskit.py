@@ -9,7 +9,7 @@ from test_podman import IMAGE, image  # noqa: F401
 @pytest.fixture
 def echo(place):
     server = place.net.server(place.net.remote, "echo", 9120)
-    yield f"echo hello | nc -w 2 -N {vm.REMOTE4} 9120"
+    yield f"echo hello | nc -w 20 -N {vm.REMOTE4} 9120"
     place.net.end(server)
 
 

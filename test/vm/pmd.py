@@ -33,10 +33,10 @@ class Pmd:
             stdin=subprocess.PIPE, stdout=self.log, stderr=self.log,
             text=True)
         if not self.tap:
-            vm.wait_for(lambda: "testpmd>" in self.output(), 30)
+            vm.wait_for(lambda: "testpmd>" in self.output())
             return
         vm.wait_for(lambda: "state UNKNOWN" in self.run(
-            "ip", "link", "show", "dtap0", check=False), 30)
+            "ip", "link", "show", "dtap0", check=False))
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "link", "set", "dtap0", "address", MAC, "up")
 
@@ -52,13 +52,13 @@ class Pmd:
         before = len(self.output())
         self.proc.stdin.write(text + "\n")
         self.proc.stdin.flush()
-        vm.wait_for(lambda: until in self.output()[before:], 10)
+        vm.wait_for(lambda: until in self.output()[before:])
         return self.output()[before:]
 
     def stop(self):
         self.proc.stdin.close()     # the end of its commands ends it
         try:
-            self.proc.wait(10)
+            self.proc.wait(30)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()

@@ -92,7 +92,7 @@ def test_resolver_is_configured(machine):
     ("ping", vm.REMOTE4, 8000), ("ping6", vm.REMOTE6, 8000),
     ("ping", vm.GATEWAY4, 56), ("ping6", vm.GATEWAY6, 56)])
 def test_ping(machine, command, host, size):
-    text = machine.guest.run(f"{command} -c 3 -i 0.1 -W 2 -s {size} {host}")
+    text = machine.guest.run(f"{command} -c 3 -i 0.1 -W 20 -s {size} {host}")
     assert "3 packets received, 0% packet loss" in text
 
 

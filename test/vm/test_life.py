@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Guests that are reset, that leave, that come back."""
-import time
+import sys
 
 import pytest
 
 import vm
+
+sys.path.insert(0, vm.ROOT + "/test/lib")
+from rig.wait import Stopwatch  # noqa: E402
 
 
 def connections(net, port):
@@ -20,16 +23,17 @@ def configure(guest):
               f"ip route add default via {vm.GATEWAY4}")
 
 
-@pytest.fixture
-def idle(own_machine, net, servers):
-    """A machine with short sweeps, and an idle connection each way."""
+@pytest.fixture(params=[12])
+def idle(own_machine, net, servers, request):
+    """A machine with short sweeps, and an idle connection each way, for so
+    many seconds; then there is one more exchange."""
     m = own_machine("--keepalive-interval", "2", "-t", "8032")
     servers(net.remote, "echo", 9002)
     m.guest.start("xfer echo 8032").expect("ready")
-    m.many = m.guest.start(f"xfer many {vm.REMOTE4} 9002 1 12")
+    m.many = m.guest.start(f"xfer many {vm.REMOTE4} 9002 1 {request.param}")
     m.many.expect("answered=1 ")
     m.inward = net.spawn(net.remote, vm.XFER, "many", vm.HOST4, "8032", "1",
-                         "12")
+                         str(request.param))
     assert "answered=1 " in m.inward.stdout.readline()
     assert connections(net, 9002) == 1 and connections(net, 8032) == 1
     yield m
@@ -37,12 +41,13 @@ def idle(own_machine, net, servers):
 
 
 def test_probes_leave_a_live_connection_alone(idle):
-    assert idle.many.wait(30) == 0, idle.many.text
+    assert idle.many.wait() == 0, idle.many.text
     assert "again=1\n" in idle.many.text
-    assert idle.inward.wait(30) == 0
+    assert idle.inward.wait(vm.PATIENCE) == 0
     assert "again=1\n" in idle.inward.stdout.read()
 
 
+@pytest.mark.parametrize("idle", [600], indirect=True, ids=["long"])
 def test_system_reset(idle, net):
     """The guest has forgotten: the host's peer learns it in two intervals."""
     idle.guest.reset()
@@ -50,14 +55,13 @@ def test_system_reset(idle, net):
     # A guest without a network does not answer the probes: nothing changes
     assert connections(net, 9002) == 1 and connections(net, 8032) == 1
     configure(idle.guest)
-    start = time.monotonic()
-    vm.wait_for(lambda: not connections(net, 9002) and
-                not connections(net, 8032), 2 * 2 + 1, 0.1)
-    assert time.monotonic() - start < 2 * 2 + 1
+    watch = Stopwatch(idle.daemon.pid, idle.guest.proc.pid)
+    watch.within(lambda: not connections(net, 9002) and
+                 not connections(net, 8032), 2 * 2 + 1)
     out = net.run(net.remote, vm.XFER, "rr", vm.HOST4, "8032", "1",
                   check=False)
     assert "median_us" not in out       # nobody listens there any more
-    assert idle.guest.run(f"ping -c 1 -W 2 {vm.REMOTE4}")
+    assert idle.guest.run(f"ping -c 1 -W 20 {vm.REMOTE4}")
 
 
 def test_guest_leaves_and_another_comes(own_machine, net, servers):
@@ -66,7 +70,7 @@ def test_guest_leaves_and_another_comes(own_machine, net, servers):
     m.guest.start(f"xfer many {vm.REMOTE4} 9002 50 600").expect("answered=50 ")
     assert connections(net, 9002) == 50
     m.guest.close()
-    vm.wait_for(lambda: not connections(net, 9002), 3)
+    vm.wait_for(lambda: not connections(net, 9002))
     m.start_guest()
     assert m.guest.xfer("rr", vm.REMOTE4, 9002, 5)["median_us"] > 0
 
@@ -80,7 +84,7 @@ def test_driver_unbinds_and_binds(own_machine, net, servers):
         m.guest.run(f"cd {driver}; for d in virtio*; do echo $d >/tmp/d; "
                     "echo $d >unbind; done; sleep 0.2; "
                     f"echo $(cat /tmp/d) >{driver}/bind")
-        vm.wait_for(lambda: "eth0" in m.guest.run("ls /sys/class/net"), 5)
+        vm.wait_for(lambda: "eth0" in m.guest.run("ls /sys/class/net"))
         configure(m.guest)
         assert m.guest.xfer("rr", vm.REMOTE4, 9002, 5)["median_us"] > 0
 
@@ -89,5 +93,5 @@ def test_one_off_ends_with_its_guest(own_machine):
     m = own_machine("--one-off")
     m.daemon.ended = True
     m.guest.close()
-    assert m.daemon.proc.wait(3) == 0
+    assert m.daemon.proc.wait(30) == 0
     assert not m.daemon.listening()

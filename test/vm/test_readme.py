@@ -15,7 +15,7 @@ from rig.readme import Place, block  # noqa: E402
 
 # So that no SSH server is needed: connects where it is told to
 SSH = """#!/bin/sh
-[ "$1" = -p ] && exec busybox nc -w 2 "$3" "$2" </dev/null
+[ "$1" = -p ] && exec busybox nc -w 5 "$3" "$2" </dev/null
 """
 
 
@@ -49,7 +49,7 @@ def test_a_guest(net, here):
         "page of the host\n"
     here.end("busybox")
     here.end("/usr/bin/qemu-system-x86_64")
-    vm.wait_for(lambda: not here.running(), 5)
+    vm.wait_for(lambda: not here.running())
 
 
 def test_reach_the_guest(net, here):

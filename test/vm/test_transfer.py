@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bytes and connections between the guest and the world."""
 import os
+import sys
 
 import pytest
 
 import vm
+
+sys.path.insert(0, vm.ROOT + "/test/lib")
+from rig.wait import Stopwatch  # noqa: E402
 
 GIB = int(os.environ.get("VM_BYTES", 1 << 30))
 
@@ -15,8 +19,8 @@ def test_a_gibibyte_each_way(machine, net, servers):
     down = servers(net.remote, "source", 9001, GIB, 2, "sha256")
     put = machine.guest.start(f"xfer put {vm.REMOTE4} 9000 {GIB} 1")
     get = machine.guest.start(f"xfer get {vm.REMOTE6} 9001")
-    assert put.wait(280) == 0, put.text
-    assert get.wait(280) == 0, get.text
+    assert put.wait(900) == 0, put.text
+    assert get.wait(900) == 0, get.text
     for inside, outside in (put, up), (get, down):
         a, b = vm.results(inside.text), vm.results(outside.stdout.read())
         assert a["bytes"] == b["bytes"] == GIB
@@ -30,11 +34,13 @@ def test_a_gibibyte_each_way(machine, net, servers):
 def test_congestion_control(machine, net, servers, cc, host):
     """Whatever the guest's is, its upload is whole and not crawling."""
     s = servers(net.remote, "sink", 9000, "check:5")
+    watch = Stopwatch(machine.daemon.pid, machine.guest.proc.pid)
     r = machine.guest.xfer("-c", cc, "put", host, 9000, 64 << 20, 5,
                            "check:5")
+    waited = watch.waited()
     far = vm.results(s.stdout.read())
     assert far["bytes"] == 64 << 20 and far["match"] == "yes"
-    assert r["mbps"] > 50
+    assert r["seconds"] - waited < (64 << 20) * 8e-6 / 50, (r, waited)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1400, 1473, 9000, 65000])
@@ -72,7 +78,7 @@ def test_gateway_is_the_hosts_loopback(machine, net, servers):
 
 
 def test_refused(machine):
-    text = machine.guest.run(f"xfer get {vm.REMOTE4} 1", timeout=5,
+    text = machine.guest.run(f"xfer get {vm.REMOTE4} 1",
                              check=False)
     assert "Connection refused" in text
 
@@ -84,11 +90,11 @@ def test_2000_connections_from_the_guest(machine, net, servers):
     c = machine.guest.start(f"xfer many {vm.REMOTE4} 9002 2000 3")
     c.expect("answered=")
     fds, now = machine.daemon.fds(), vm.status(machine.daemon.pid)["VmRSS"]
-    assert c.wait(120) == 0, c.text
+    assert c.wait() == 0, c.text
     assert "answered=2000 " in c.text and "again=2000\n" in c.text
     assert 2000 <= fds - before <= 2010
     assert now - rss < 8 << 10
-    vm.wait_for(lambda: machine.daemon.fds() <= before + 10, 30)
+    vm.wait_for(lambda: machine.daemon.fds() <= before + 10)
 
 
 def test_resident_memory(machine):
@@ -123,12 +129,12 @@ def test_bad_cable(own_machine, net, link, servers, options, size, tmp_path):
     assert relay.stdout.readline() == "ready\n"
     m.start_guest(path)
     s = servers(net.remote, "sink", 9000, "check:7")
-    r = m.guest.xfer("put", vm.REMOTE4, 9000, size, 7, "check:7", timeout=120)
+    r = m.guest.xfer("put", vm.REMOTE4, 9000, size, 7, "check:7", timeout=600)
     far = vm.results(s.stdout.read())
     assert far["bytes"] == r["bytes"] == size and far["match"] == "yes", far
     s = servers(net.remote, "source", 9001, size, 8, "check:8")
-    r = m.guest.xfer("get", vm.REMOTE6, 9001, "check:8", timeout=120)
+    r = m.guest.xfer("get", vm.REMOTE6, 9001, "check:8", timeout=600)
     assert r["bytes"] == size and r["match"] == "yes", (r, s.poll())
     m.guest.kill()
-    seen = vm.results(relay.communicate(timeout=10)[0])
+    seen = vm.results(relay.communicate(timeout=60)[0])
     assert seen["lost"] > 3 and seen["reordered"] > 3, seen

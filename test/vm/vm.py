@@ -28,6 +28,8 @@ BUILD = os.environ.get("VM_BUILD", ROOT + "/build/vm")
 XFER = BUILD + "/xfer"
 PASST = os.path.abspath(os.environ.get("PASST") or ROOT + "/passt")
 USER = "passt-test"
+# Seconds to wait for what has to come: an emulated guest of a busy machine
+PATIENCE = 180
 
 # What the guest is told is its gateway stands for the host's loopback by
 # default, so that the world's servers have an address behind it
@@ -39,7 +41,7 @@ DNS4, DNS6 = "192.0.2.53", "2001:db8:1::53"
 def run(*cmd, check=True, **kw):
     kw.setdefault("stdout", subprocess.PIPE)
     kw.setdefault("stderr", subprocess.STDOUT)
-    kw.setdefault("timeout", 120)
+    kw.setdefault("timeout", PATIENCE)
     r = subprocess.run(cmd, text=True, **kw)
     if check and r.returncode:
         raise RuntimeError(f"{' '.join(cmd)}: exit {r.returncode}\n{r.stdout}")
@@ -61,7 +63,7 @@ def user():
         return pwd.getpwnam(USER)
 
 
-def wait_for(what, seconds=10, step=0.02):
+def wait_for(what, seconds=PATIENCE, step=0.02):
     """Poll what() until it returns something true, which is returned."""
     end = time.monotonic() + seconds
     while True:
@@ -263,7 +265,7 @@ class Daemon:
         if self.alive():
             self.proc.terminate()
             try:
-                self.proc.wait(5)
+                self.proc.wait(20)
             except subprocess.TimeoutExpired:
                 self.proc.kill()
                 self.proc.wait()
@@ -278,7 +280,7 @@ class Command:
         self.guest, self.number = guest, number
         self.queue, self.text, self.code = queue.Queue(), "", None
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=PATIENCE):
         end = time.monotonic() + timeout
         while self.code is None:
             try:
@@ -289,7 +291,7 @@ class Command:
                     f"its output: {self.text}") from None
         return self.code
 
-    def expect(self, text, timeout=60):
+    def expect(self, text, timeout=PATIENCE):
         """Wait until the command has printed this."""
         end = time.monotonic() + timeout
         while text not in self.text:
@@ -424,7 +426,7 @@ class Guest:
             self.port.sendall(struct.pack(">IIc", 5 + len(body), number,
                                           kind) + body)
 
-    def booted(self, timeout=60):
+    def booted(self, timeout=PATIENCE):
         """Wait for the agent; return the seconds that booting took."""
         if not self.hello.wait(timeout):
             with open(self.console, errors="replace") as f:
@@ -441,7 +443,7 @@ class Guest:
         self.send(c.number, b"x", command.encode())
         return c
 
-    def run(self, command, timeout=60, check=True):
+    def run(self, command, timeout=PATIENCE, check=True):
         """Run a shell command in the guest and return its output."""
         c = self.start(command)
         code = c.wait(timeout)
@@ -457,7 +459,7 @@ class Guest:
         self.started = time.monotonic()
         self.qmp("system_reset")
 
-    def net_up(self, timeout=30):
+    def net_up(self, timeout=PATIENCE):
         self.run("net-up", timeout)
 
     def kill(self):
