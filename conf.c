@@ -104,6 +104,14 @@ static void conf_set_level(const struct option_def *o, const char *value)
 	conf.level = (enum log_level)o->max;
 }
 
+/* The last one counts, as if both were one option */
+static void conf_set_only(const struct option_def *o, const char *value)
+{
+	(void)value;
+	for (unsigned i = 0; i < CONF_FAMILIES; i++)
+		wish.host.only[i] = i == o->max;
+}
+
 static void conf_set_log_size(const struct option_def *o, const char *value)
 {
 	uint64_t n = 0;
@@ -411,10 +419,10 @@ static const struct option_def conf_options[] = {
 	  "65520", conf_set_mtu, &conf.mtu, CONF_MTU },
 	{ "ipv4-only", NULL, '4', NULL, BOTH, NULL,
 	  "No IPv6; default: both, as the host has routes",
-	  option_set_flag, &wish.host.only[CONF_V4], true },
+	  conf_set_only, NULL, CONF_V4 },
 	{ "ipv6-only", NULL, '6', NULL, BOTH, NULL,
 	  "No IPv4; default: both, as the host has routes",
-	  option_set_flag, &wish.host.only[CONF_V6], true },
+	  conf_set_only, NULL, CONF_V6 },
 	{ "hostname", NULL, 'H', "NAME", BOTH, NULL,
 	  "Host name told by DHCP; default: none",
 	  option_set_domain, &conf.hostname, CONF_NAME_MAX },
@@ -616,8 +624,6 @@ static const struct {
 	bool needs;
 	const char *text;
 } conf_clashes[] = {
-	{ &wish.host.only[CONF_V4], &wish.host.only[CONF_V6], false,
-	  "--ipv4-only (-4) and --ipv6-only (-6): not together" },
 	{ &conf.no_splice, &conf.ns.no_tap, false,
 	  "--no-splice and --splice-only: not together" },
 	{ &conf.no_splice, &conf.host_lo_to_ns_lo, false,
