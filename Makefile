@@ -60,7 +60,9 @@ base += -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm \
 link := -fprofile-instr-generate
 fuzz_link := -fsanitize=fuzzer
 else
-base += $(if $(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE \
+# Unless whoever builds has chosen, as Debian's tools do
+chosen := $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS))
+base += $(if $(filter -O0,$(CFLAGS))$(chosen),,-U_FORTIFY_SOURCE \
 	-D_FORTIFY_SOURCE=$(fortify)) -fPIE $(call takes,-fstack-protector-strong \
 	-fstack-clash-protection -fcf-protection)
 link := -pie -Wl,-z,relro,-z,now
