@@ -21,6 +21,7 @@ passt ($version) unstable; urgency=medium
 
  -- passt maintainers <passt-maintainers@localhost>  $(date -R)
 END
-dpkg-buildpackage -us -uc -b
+# One package, so that what `dpkg -i build/deb/*.deb` installs is passt alone
+DEB_BUILD_OPTIONS="noautodbgsym ${DEB_BUILD_OPTIONS-}" dpkg-buildpackage -us -uc -b
 cd ..
 ls -- "$out"/*.deb
