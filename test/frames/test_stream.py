@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rig import daemon as rig_daemon, pkt
-from rig.flows import Writer, outbound, pattern, wait_for
+from rig.flows import Writer, one_processor, outbound, pattern, wait_for
 from rig.guest import Guest
 from rig.net import V4
 from rig.tcp import RTO_MIN
@@ -54,25 +54,26 @@ def test_many_in_one_write(guest):
 
 def test_large_and_small_mixed(guest, net, fam):
     """Frames of all sizes across the buffer's end, split at odd places."""
-    s = net.remote.udp(fam.remote)
-    s.setsockopt(1, 33, 32 << 20)
-    sizes = [(i * 7919) % 1400 for i in range(800)]
-    stream = b"".join(framed(guest.eth(pkt.ip(
-        fam.guest, fam.remote, pkt.UDP, pkt.udp(
-            fam.guest, fam.remote, 5060, s.getsockname()[1],
-            struct.pack("!I", i) + pattern(n)))))
-        for i, n in enumerate(sizes))
-    ends = list(itertools.accumulate(
-        4 + 14 + fam.hdr + 8 + 4 + n for n in sizes))
-    assert ends[-1] == len(stream)
-    got = 0
-    for off in range(0, len(stream), 50021):
-        guest.send_raw(stream[off:off + 50021])
-        # as many at a time as the buffers of sockets on the way hold
-        while got < 800 and ends[got] <= off + 50021:
-            assert s.recv(3000) == struct.pack("!I", got) + pattern(sizes[got])
-            got += 1
-    assert got == 800
+    with one_processor(guest.pid):
+        s = net.remote.udp(fam.remote)
+        s.setsockopt(1, 33, 32 << 20)
+        sizes = [(i * 7919) % 1400 for i in range(800)]
+        stream = b"".join(framed(guest.eth(pkt.ip(
+            fam.guest, fam.remote, pkt.UDP, pkt.udp(
+                fam.guest, fam.remote, 5060, s.getsockname()[1],
+                struct.pack("!I", i) + pattern(n)))))
+            for i, n in enumerate(sizes))
+        ends = list(itertools.accumulate(
+            4 + 14 + fam.hdr + 8 + 4 + n for n in sizes))
+        assert ends[-1] == len(stream)
+        got = 0
+        for off in range(0, len(stream), 50021):
+            guest.send_raw(stream[off:off + 50021])
+            # as many at a time as the buffers of sockets on the way hold
+            while got < 800 and ends[got] <= off + 50021:
+                assert s.recv(3000) == struct.pack("!I", got) + pattern(sizes[got])
+                got += 1
+        assert got == 800
 
 
 def test_largest_frame(guest, net):

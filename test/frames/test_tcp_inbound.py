@@ -123,7 +123,7 @@ def test_guest_options(served, net, fam, kw):
     assert c.read(30000) == pattern(30000)
     for off in range(0, 30000, 500):
         c.send(pattern(30000)[off:off + 500])
-    c.expect_ack()
+    c.insist(pattern(30000))
     got = b""
     while len(got) < 30000:
         got += s.recv(1 << 16)

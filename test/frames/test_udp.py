@@ -7,7 +7,7 @@ import time
 import pytest
 
 from rig import pkt
-from rig.flows import pattern, wait_for
+from rig.flows import one_processor, pattern, wait_for
 from rig.wait import PATIENCE
 
 
@@ -119,35 +119,37 @@ def test_largest_ipv6(daemon, net):
 
 def test_burst(guest, net, fam):
     """Many datagrams in one write; all arrive, and in order."""
-    s = server(net, fam)
-    s.setsockopt(1, 33, 8 << 20)        # SO_RCVBUFFORCE
-    n = 150     # what a socket buffer of the usual size holds
-    guest.send(*[guest.eth(pkt.ip(fam.guest, fam.remote, pkt.UDP, pkt.udp(
-        fam.guest, fam.remote, 5007, s.getsockname()[1], b"%04d" % i)))
-        for i in range(n)])
-    got = [s.recvfrom(100) for _ in range(n)]
-    assert [d for d, _ in got] == [b"%04d" % i for i in range(n)]
-    for i in range(n):
-        s.sendto(b"%04d" % i, got[0][1])
-    back = [guest.expect_udp().udp.data for _ in range(n)]
-    assert back == [b"%04d" % i for i in range(n)]
+    with one_processor(guest.pid):
+        s = server(net, fam)
+        s.setsockopt(1, 33, 8 << 20)        # SO_RCVBUFFORCE
+        n = 150     # what a socket buffer of the usual size holds
+        guest.send(*[guest.eth(pkt.ip(fam.guest, fam.remote, pkt.UDP, pkt.udp(
+            fam.guest, fam.remote, 5007, s.getsockname()[1], b"%04d" % i)))
+            for i in range(n)])
+        got = [s.recvfrom(100) for _ in range(n)]
+        assert [d for d, _ in got] == [b"%04d" % i for i in range(n)]
+        for i in range(n):
+            s.sendto(b"%04d" % i, got[0][1])
+        back = [guest.expect_udp().udp.data for _ in range(n)]
+        assert back == [b"%04d" % i for i in range(n)]
 
 
 def test_burst_mixed_sizes(guest, net, fam):
     """Neighbours of unlike size stay datagrams of their own."""
-    s = server(net, fam)
-    s.setsockopt(1, 33, 8 << 20)
-    sizes = [100, 100, 100, 50, 0, 1400, 1400, 7, 1400, 0, 0, 100]
-    guest.send(*[guest.eth(pkt.ip(fam.guest, fam.remote, pkt.UDP, pkt.udp(
-        fam.guest, fam.remote, 5008, s.getsockname()[1], pattern(n, i))))
-        for i, n in enumerate(sizes)])
-    for i, n in enumerate(sizes):
-        data, peer = s.recvfrom(70000)
-        assert data == pattern(n, i)
-    for i, n in enumerate(sizes + [3000]):
-        s.sendto(pattern(n, i), peer)
-    for i, n in enumerate(sizes + [3000]):
-        assert guest.expect_udp().udp.data == pattern(n, i)
+    with one_processor(guest.pid):
+        s = server(net, fam)
+        s.setsockopt(1, 33, 8 << 20)
+        sizes = [100, 100, 100, 50, 0, 1400, 1400, 7, 1400, 0, 0, 100]
+        guest.send(*[guest.eth(pkt.ip(fam.guest, fam.remote, pkt.UDP, pkt.udp(
+            fam.guest, fam.remote, 5008, s.getsockname()[1], pattern(n, i))))
+            for i, n in enumerate(sizes)])
+        for i, n in enumerate(sizes):
+            data, peer = s.recvfrom(70000)
+            assert data == pattern(n, i)
+        for i, n in enumerate(sizes + [3000]):
+            s.sendto(pattern(n, i), peer)
+        for i, n in enumerate(sizes + [3000]):
+            assert guest.expect_udp().udp.data == pattern(n, i)
 
 
 def test_many_conversations(guest, net, fam):

@@ -825,4 +825,5 @@ def test_upload_and_download_at_once(vdaemon, net, fam):
     for i in range(10):
         c.send(data[i * 1400:(i + 1) * 1400])
     assert c.read(len(data)) == data
+    c.insist(data[:14000])
     r.digest()

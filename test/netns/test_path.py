@@ -11,7 +11,7 @@ import time
 import pytest
 
 from rig import pasta as rp
-from rig.flows import pattern, read_all, wait_for
+from rig.flows import one_processor, pattern, read_all, wait_for
 from rig.net import V4, V6
 from rig.pasta import learn
 from rig.wait import PATIENCE, Stopwatch
@@ -246,30 +246,32 @@ def test_udp(net, pasta, fam, mtu, size):
 
 def test_udp_burst(net, guest, fam):
     """Many of different sizes, one after the other, in their order."""
-    s, c = net.remote.udp(fam.remote), guest.ns.udp(fam.any)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    sizes = [100 + 13 * i % 1300 for i in range(100)]
-    for i, n in enumerate(sizes):
-        c.sendto(pattern(n, i), s.getsockname())
-    for i, n in enumerate(sizes):
-        got, peer = s.recvfrom(2000)
-        assert got == pattern(n, i), i
-    for i, n in enumerate(sizes):
-        s.sendto(pattern(n, i), peer)
-    for i, n in enumerate(sizes):
-        assert c.recv(2000) == pattern(n, i), i
+    with one_processor(guest.pid):
+        s, c = net.remote.udp(fam.remote), guest.ns.udp(fam.any)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sizes = [100 + 13 * i % 1300 for i in range(100)]
+        for i, n in enumerate(sizes):
+            c.sendto(pattern(n, i), s.getsockname())
+        for i, n in enumerate(sizes):
+            got, peer = s.recvfrom(2000)
+            assert got == pattern(n, i), i
+        for i, n in enumerate(sizes):
+            s.sendto(pattern(n, i), peer)
+        for i, n in enumerate(sizes):
+            assert c.recv(2000) == pattern(n, i), i
 
 
 def test_udp_gso_of_the_guest(net, guest, fam):
     """UDP_SEGMENT inside: datagrams of the segment's size arrive."""
-    s, c = net.remote.udp(fam.remote), guest.ns.udp(fam.any)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    c.setsockopt(socket.IPPROTO_UDP, 103, 1000)     # UDP_SEGMENT
-    data = pattern(30500)
-    c.sendto(data, s.getsockname())
-    got = [s.recv(2000) for _ in range(31)]
-    assert [len(x) for x in got] == [1000] * 30 + [500]
-    assert b"".join(got) == data
+    with one_processor(guest.pid):
+        s, c = net.remote.udp(fam.remote), guest.ns.udp(fam.any)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        c.setsockopt(socket.IPPROTO_UDP, 103, 1000)     # UDP_SEGMENT
+        data = pattern(30500)
+        c.sendto(data, s.getsockname())
+        got = [s.recv(2000) for _ in range(31)]
+        assert [len(x) for x in got] == [1000] * 30 + [500]
+        assert b"".join(got) == data
 
 
 def test_udp_empty(net, guest, fam):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ready-made connections, and small things that many tests wait for."""
+import contextlib
 import hashlib
+import os
 import random
 import socket
 import struct
@@ -64,6 +66,18 @@ def is_reset(s, timeout=PATIENCE):
         return False
     except ConnectionResetError:
         return True
+
+
+@contextlib.contextmanager
+def one_processor(*pids):
+    """This thread and these processes share one processor. Each has a queue of
+    what was sent on it, and of two of them, one may be served much later."""
+    before = os.sched_getaffinity(0)
+    for pid in (0, *pids):
+        os.sched_setaffinity(pid, {min(before)})
+    yield
+    for pid in (0, *pids):
+        os.sched_setaffinity(pid, before)
 
 
 def pattern(n, seed=7):

@@ -239,6 +239,19 @@ class Conn:
         return self.expect(
             lambda t: t.A and not t.R and t.ack == ack & M, timeout)
 
+    def insist(self, data):
+        """Await the acknowledgement of data, which was sent last; send again
+        what is not: a socket of the host's may have been full."""
+        base, stop = self.snd_nxt - len(data) & M, time.monotonic() + PATIENCE
+        while True:
+            self.clear(0.02)
+            done = max(0, diff(self.snd_una, base))
+            if done >= len(data):
+                break
+            assert time.monotonic() < stop, "%d of %d acknowledged; %s" % (
+                done, len(data), self.g.story())
+            self.seg("A", data[done:][:1400], seq=base + done & M)
+
     def none(self, timeout=0.3, pred=lambda t: True, since=None):
         """Assert that no segment (that pred holds for) comes. Where we are
         slow, one may, as the daemon's retransmission timer runs: since then
