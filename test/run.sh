@@ -78,7 +78,7 @@ part_unit()
 		return
 	fi
 	for t in test/unit/test_*.c; do
-		[ -e "$t" ] && run_counting 120 "build/san/${t%.c}"
+		[ -e "$t" ] && run_counting 600 "build/san/${t%.c}"
 	done
 	count unit $p $f
 }
@@ -89,7 +89,7 @@ part_tree()
 
 	for t in selftest floors headers kerneldoc modes budget options \
 		readme syscalls warnings analysis contrib; do
-		run_counting 300 "test/lint/$t"
+		run_counting 900 "test/lint/$t"
 	done
 	count tree $p $f
 }

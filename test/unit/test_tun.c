@@ -544,7 +544,7 @@ TEST(device_deleted)
 	if (!setup_tap())
 		return;
 	CHECK(!system("exec ip link del " TAP));
-	for (int i = 0; i < 100 && !gones; i++) {
+	for (int i = 0; i < 10000 && !gones; i++) {
 		turn();
 		usleep(1000);
 	}
