@@ -22,6 +22,7 @@
  *	tcp_out.c	socket -> guest
  *	tcp_window.c	the window offered to the guest
  *	tcp_ack.c	when it is acknowledged
+ *	tcp_loss.c	what is sent to the guest again
  *	tcp_conn.c	a connection's state, timer and end
  *	tcp_splice.c	connections that need none of this: socket to socket
  *

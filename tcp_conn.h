@@ -74,7 +74,7 @@ enum tcp_move {
  * @snd_wnd:		the guest's window, bytes
  * @snd_wl1:		SEG.SEQ of the last window update
  * @snd_wl2:		SEG.ACK of it
- * @recover:		@snd_max when loss recovery began (RFC 6582)
+ * @recover:		@snd_max when loss recovery began (RFC 6582), with @loss
  * @rcv_nxt:		next expected, all before it taken by the host's socket
  * @rcv_adv:		right edge of the window we advertised
  * @rcv_acked:		last acknowledgement sent
@@ -85,10 +85,12 @@ enum tcp_move {
  * @segs_in:		segments from the host's peer at the last inactivity sweep
  * @mss:		largest payload the guest takes, bytes
  * @state:		enum tcp_state; only tcp_conn_move() changes it
- * @dupacks:		duplicate ACKs from the guest in a row
+ * @loss:		enum tcp_loss: what is known of what is outstanding
+ * @cwnd:		segments that may be under way while all is sent again
  * @retries:		retransmissions since @snd_una last moved: the back-off
  * @unanswered:		the same since the guest last sent anything
  * @acks_due:		duplicate ACKs owed for out-of-order segments
+ * @dupacks:		duplicate ACKs from the guest in a row, 3 at most
  * @looks:		looks for room in the socket since it last took data
  * @ws_snd:		shift of the windows we receive
  * @ws_rcv:		shift of the windows we send
@@ -104,8 +106,7 @@ enum tcp_move {
  * @urgent:		the byte at @urgent_seq is urgent, and was not sent yet
  * @polled:		re-polled while more than 2/3 full, EPOLLOUT will come
  * @bounced:		data of the guest bounced off the full socket
- * @recovery:		in loss recovery until @recover is acknowledged
- * @rewound:		all since @snd_una is being sent again after a timeout
+ * @again:		enum tcp_again: what is sent again at the end of the event
  * @reset_due:		over, but the link had no room for the RST
  * @probe_due:		a keepalive is to be sent, the link had no room
  * @tap_inactive:	no segment from the guest since the last keepalive sweep
@@ -146,11 +147,13 @@ struct tcp_conn {
 	uint32_t urgent_seq;
 	uint32_t segs_in;
 	uint16_t mss;
-	uint8_t state;
-	uint8_t dupacks;
+	uint8_t state:4;
+	uint8_t loss:4;
+	uint8_t cwnd;
 	uint8_t retries;
 	uint8_t unanswered;
-	uint8_t acks_due:4;
+	uint8_t acks_due:2;
+	uint8_t dupacks:2;
 	uint8_t looks:4;
 	uint8_t ws_snd:4;
 	uint8_t ws_rcv:4;
@@ -166,8 +169,7 @@ struct tcp_conn {
 	uint32_t urgent:1;
 	uint32_t polled:1;
 	uint32_t bounced:1;
-	uint32_t recovery:1;
-	uint32_t rewound:1;
+	uint32_t again:2;
 	uint32_t reset_due:1;
 	uint32_t probe_due:1;
 	uint32_t tap_inactive:1;

@@ -27,6 +27,7 @@
 #include "lib/log.h"
 #include "lib/stats.h"
 #include "tcp_ack.h"
+#include "tcp_loss.h"
 #include "tcp_out.h"
 #include "tcp_window.h"
 
@@ -50,7 +51,6 @@
  * @len:	bytes gathered, at rcv_nxt
  * @segments:	segments gathered
  * @consumed:	bytes that the guest acknowledged, not yet consumed
- * @resend:	the first unacknowledged segment is to be sent again
  * @oob:	the last gathered byte is urgent
  * @iov:	what was gathered
  */
@@ -60,7 +60,6 @@ static struct tcp_in {
 	size_t len;
 	unsigned segments;
 	size_t consumed;
-	bool resend;
 	bool oob;
 	struct iovec iov[TCP_IN_IOV];
 } in;
@@ -200,50 +199,15 @@ static void tcp_consume(struct tcp_conn *c)
 	in.consumed = 0;
 }
 
-/* Round trip of the segment timed, RFC 6298 2.2 and 2.3 */
-static void tcp_rtt(struct tcp_conn *c, uint32_t ack)
-{
-	uint32_t rtt = (uint32_t)in.now - c->rtt_at, diff;
-
-	if (!c->rtt_on || seq_lt(ack, c->rtt_seq))
-		return;
-	c->rtt_on = false;
-	if (rtt > 60 * USEC_PER_SEC)
-		return;
-	if (!rtt)
-		rtt = 1;
-	if (!c->srtt) {
-		c->srtt = rtt;
-		c->rttvar = rtt / 2;
-		return;
-	}
-	diff = c->srtt > rtt ? c->srtt - rtt : rtt - c->srtt;
-	c->rttvar = c->rttvar - c->rttvar / 4 + diff / 4;
-	c->srtt = c->srtt - c->srtt / 8 + rtt / 8 + 1;
-}
-
 /* Something new was acknowledged */
 static void tcp_ack_advance(struct tcp_conn *c, uint32_t ack)
 {
 	uint32_t n = ack - c->snd_una;
 	bool fin = c->fin_out && ack == c->snd_max;
 
-	tcp_rtt(c, ack);
 	in.consumed += n - fin;
-	c->snd_una = ack;
-	/* More than what was resent: the timeout was spurious (RFC 5682 2.1) */
-	if (seq_lt(c->snd_nxt, ack)) {
-		c->snd_nxt = c->recovery ? c->snd_max : ack;
-		c->rewound = false;
-	}
-	c->dupacks = 0;
-	c->retries = 0;
-	c->rtx_at = 0;
 	c->probe_sent = false;
-	if (seq_le(c->recover, ack))
-		c->recovery = c->rewound = false;
-	/* A partial ACK, RFC 6582 3.2 step 3 */
-	in.resend = c->recovery && !c->rewound;
+	tcp_loss_acked(c, ack, in.now);
 	if (fin)
 		tcp_conn_move(c, TCPM_FIN_ACKED);
 }
@@ -263,13 +227,7 @@ static void tcp_ack_duplicate(struct tcp_conn *c, const struct packet *p)
 		c->probe_sent = false;
 		return;
 	}
-	if (c->dupacks < UINT8_MAX)
-		c->dupacks++;
-	if (c->dupacks == TCP_ACK_DUPLICATES && !c->recovery) {
-		c->recovery = true;
-		c->recover = c->snd_max;
-		in.resend = true;
-	}
+	tcp_loss_duplicate(c);
 }
 
 /* Window, RFC 9293 3.10.7.4: only from the newest segment */
@@ -283,12 +241,8 @@ static void tcp_ack_window(struct tcp_conn *c, const struct packet *p)
 	c->snd_wnd = (uint32_t)p->tcp.window << c->ws_snd;
 	c->snd_wl1 = p->tcp.seq;
 	c->snd_wl2 = p->tcp.ack;
-	if (closed && c->snd_wnd) {
-		/* What probed the closed window was not taken */
-		c->snd_nxt = c->snd_una;
-		c->retries = 0;
-		c->rtx_at = 0;
-	}
+	if (closed && c->snd_wnd)
+		tcp_loss_reopened(c);
 }
 
 /* Fifth, check the ACK field; false: the segment goes no further */
@@ -410,7 +364,6 @@ static bool tcp_acceptable(const struct tcp_conn *c, const struct packet *p)
 /* Our SYN or SYN-ACK was acknowledged: both sides know each other */
 static void tcp_opened(struct tcp_conn *c, const struct packet *p)
 {
-	tcp_rtt(c, p->tcp.ack);
 	c->snd_una = c->snd_nxt = p->tcp.ack;
 	c->retries = 0;
 	c->rtx_at = 0;
@@ -665,7 +618,7 @@ const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 	in.now = now;
 	in.cnt = in.segments = 0;
 	in.len = in.consumed = 0;
-	in.resend = in.oob = false;
+	in.oob = false;
 
 	if (c->reset_due) {
 		/* It is over, and what comes now is answered by that */
@@ -686,8 +639,6 @@ const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 		tcp_flush(c);
 		tcp_consume(c);
 	}
-	if (in.resend)
-		tcp_out_resend(c);
 	tcp_out_data(c, now);
 	tcp_out_settle(c, now);
 	return NULL;

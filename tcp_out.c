@@ -11,14 +11,15 @@
  *	snd_una                             snd_nxt == snd_max
  *	         SO_PEEK_OFF = snd_nxt - snd_una
  *
- * snd_nxt stands below snd_max only while what a timeout lost is sent again.
+ * snd_nxt stands below snd_max only while what was lost is sent again; what that
+ * is, and when, tcp_loss.c tells.
  * Where the kernel has no SO_PEEK_OFF for TCP (before Linux 6.9), what was sent
  * before is read into a bin.
  *
  * Copies: one, socket to frame. System calls for a batch: recvmsg() here, and
  * the link's flush; setsockopt() only to go back.
  *
- * Sources: RFC 9293 3.8, RFC 6298 (timeout), RFC 5681 and 6582 (recovery),
+ * Sources: RFC 9293 3.8, RFC 6298 (timeout),
  * socket(7) SO_PEEK_OFF, tcp(7).
  */
 #include "tcp_out.h"
@@ -36,14 +37,11 @@
 #include "lib/stats.h"
 #include "link/link.h"
 #include "tcp_ack.h"
+#include "tcp_loss.h"
 #include "tcp_window.h"
 
 /* Bytes read for one connection before the others get their turn */
 #define TCP_TURN_BYTES		(1024 * 1024)
-/* As Linux has it; RFC 6298 2.4 asks for 1 s where clocks were coarse */
-#define TCP_RTO_MIN		(200 * USEC_PER_MSEC)
-/* RFC 6298 2.5 */
-#define TCP_RTO_MAX		(120 * USEC_PER_SEC)
 #define TCP_IOV_MAX		1024
 #define TCP_BIN_SIZE		(64 * 1024)
 
@@ -127,16 +125,6 @@ static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
 	return true;
 }
 
-static usec_t tcp_rto(const struct tcp_conn *c)
-{
-	usec_t rto = c->srtt ? c->srtt + 4ULL * c->rttvar : TCP_RTO_INITIAL;
-
-	if (rto < TCP_RTO_MIN)
-		rto = TCP_RTO_MIN;
-	rto <<= c->retries < 12 ? c->retries : 12;
-	return rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
-}
-
 /**
  * tcp_out_syn() - Send SYN (SYN_SENT) or SYN-ACK (SYN_RCVD), again if need be
  * @c:		connection; snd_una is the initial sequence number
@@ -157,7 +145,7 @@ bool tcp_out_syn(struct tcp_conn *c, usec_t now)
 	uint8_t *opt;
 	struct loan l;
 
-	c->rtx_at = now + tcp_rto(c);
+	c->rtx_at = now + tcp_loss_rto(c);
 	c->snd_nxt = c->snd_max = c->snd_una + 1;
 	tcp_conn_arm(c);
 	if (!link_reserve(&l, 1, tcp_l2l3(c) + hlen, 0))
@@ -181,29 +169,12 @@ bool tcp_out_syn(struct tcp_conn *c, usec_t now)
 	return true;
 }
 
-/* Sent for the first time: note how far, and time one segment a round trip */
-static void tcp_sent(struct tcp_conn *c, uint32_t end, usec_t now)
-{
-	c->snd_nxt = end;
-	if (seq_le(end, c->snd_max)) {
-		c->rtt_on = false;
-		stat_add(STAT_TCP_RETRANS, 1);
-		return;
-	}
-	c->snd_max = end;
-	if (!c->rtt_on) {
-		c->rtt_on = true;
-		c->rtt_at = (uint32_t)now;
-		c->rtt_seq = end;
-	}
-}
-
 /* The FIN alone; it takes a place in the window as data does */
 static void tcp_fin(struct tcp_conn *c, usec_t now)
 {
 	if (!tcp_bare(c, c->snd_nxt, TCP_FLAG_FIN | TCP_FLAG_ACK))
 		return;
-	tcp_sent(c, c->snd_nxt + 1, now);
+	tcp_loss_sent(c, c->snd_nxt + 1, now);
 	if (!c->fin_out) {
 		c->fin_out = true;
 		tcp_conn_move(c, TCPM_FIN_OUT);
@@ -390,7 +361,7 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 	n = (unsigned)(((size_t)got + most - 1) / most);
 	tcp_fill_batch(c, n, (size_t)got, fin);
 	link_commit(tcp_loans, n);
-	tcp_sent(c, c->snd_nxt + (uint32_t)got + fin, now);
+	tcp_loss_sent(c, c->snd_nxt + (uint32_t)got + fin, now);
 	if (fin) {
 		c->fin_out = true;
 		tcp_conn_move(c, TCPM_FIN_OUT);
@@ -400,11 +371,13 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 	return (size_t)got;
 }
 
-/* Bytes that the guest's window, or the bin, takes now */
+/* Bytes that the guest's window, and what was lost, leave room for now */
 static size_t tcp_usable(const struct tcp_conn *c)
 {
-	uint32_t flight = c->snd_nxt - c->snd_una, wnd = c->snd_wnd;
+	uint32_t flight = c->snd_nxt - c->snd_una, wnd = tcp_loss_window(c);
 
+	if (wnd > c->snd_wnd)
+		wnd = c->snd_wnd;
 	if (!tcp_has_peek_off && wnd > TCP_IOV_MAX / 2 * TCP_BIN_SIZE)
 		wnd = TCP_IOV_MAX / 2 * TCP_BIN_SIZE;
 	return wnd > flight ? wnd - flight : 0;
@@ -435,14 +408,8 @@ static bool tcp_has_more(const struct tcp_conn *c)
 	return !c->fin_out && (!c->drained || c->host_eof || c->host_error);
 }
 
-/**
- * tcp_out_data() - Send what the socket has and the guest's window takes
- * @c:		connection, in any state
- * @now:	turn's time, usec
- *
- * The connection may have ended on return (TCPS_CLOSED).
- */
-void tcp_out_data(struct tcp_conn *c, usec_t now)
+/* What was not sent yet, or is sent again, as far as it may go */
+static void tcp_send(struct tcp_conn *c, usec_t now)
 {
 	size_t budget = TCP_TURN_BYTES;
 
@@ -481,28 +448,54 @@ void tcp_out_data(struct tcp_conn *c, usec_t now)
 	}
 }
 
-/**
- * tcp_out_resend() - Send the first unacknowledged segment again, if any
- * @c:		connection
- *
- * Fast retransmit and partial acknowledgements (RFC 5681 3.2, RFC 6582 3.2):
- * snd_nxt stays where it is.
- */
-void tcp_out_resend(struct tcp_conn *c)
+/* The segment from seq on again; snd_nxt stays where it is */
+static void tcp_send_again(struct tcp_conn *c, uint32_t seq, usec_t now)
 {
 	uint32_t nxt = c->snd_nxt;
 	size_t len;
 
-	if (c->snd_una == c->snd_max)
-		return;
-	c->snd_nxt = c->snd_una;
+	c->snd_nxt = seq;
 	len = tcp_unresent(c);
 	if (len)
-		tcp_batch(c, len < c->mss ? len : c->mss, 0);
+		tcp_batch(c, len < c->mss ? len : c->mss, now);
 	else
-		tcp_fin(c, 0);
+		tcp_fin(c, now);
 	if (c->state != TCPS_CLOSED && seq_lt(c->snd_nxt, nxt))
 		c->snd_nxt = nxt;
+}
+
+/* Where the last segment begins, a FIN being one of its own */
+static uint32_t tcp_last(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_max - c->snd_una;
+
+	if (c->fin_out)
+		return c->snd_max - 1;
+	return c->snd_max - (flight < c->mss ? flight : c->mss);
+}
+
+/**
+ * tcp_out_data() - Send what the socket has and the guest's window takes
+ * @c:		connection, in any state
+ * @now:	turn's time, usec
+ *
+ * Before it the first segment, or after it the last, where either is to be sent
+ * again. The connection may have ended on return (TCPS_CLOSED).
+ */
+void tcp_out_data(struct tcp_conn *c, usec_t now)
+{
+	enum tcp_again again = c->again;
+	uint32_t max = c->snd_max;
+
+	c->again = TCP_AGAIN_NOTHING;
+	if (!tcp_conn_synchronized(c) || c->watch.fd < 0 || c->snd_una == max)
+		again = TCP_AGAIN_NOTHING;
+	if (again == TCP_AGAIN_FIRST)
+		tcp_send_again(c, c->snd_una, now);
+	tcp_send(c, now);
+	if (again == TCP_AGAIN_LAST && c->state != TCPS_CLOSED &&
+	    c->snd_max == max && max - c->snd_una <= c->snd_wnd)
+		tcp_send_again(c, tcp_last(c), now);
 }
 
 /**
@@ -617,7 +610,7 @@ static void tcp_syn_timeout(struct tcp_conn *c, usec_t now)
 		return;
 	c->retries++;
 	stat_add(STAT_TCP_RETRANS, 1);
-	c->rtx_at = now + tcp_rto(c);
+	c->rtx_at = now + tcp_loss_rto(c);
 }
 
 /* One segment from snd_una on, whatever the window: it is a probe, too */
@@ -644,8 +637,8 @@ static bool tcp_resend_first(struct tcp_conn *c, usec_t now)
  * @c:		connection; may have ended on return
  * @now:	turn's time, usec
  *
- * What was not acknowledged is sent again, one segment first (RFC 6298 5.4 to
- * 5.6), or the closed window probed with one byte (RFC 9293 3.8.6.1). A segment
+ * Of what was not acknowledged one segment is sent again (RFC 6298 5.4 to 5.6),
+ * or the closed window probed with one byte (RFC 9293 3.8.6.1). A segment
  * that the link could not take does not count.
  */
 void tcp_out_timeout(struct tcp_conn *c, usec_t now)
@@ -663,12 +656,8 @@ void tcp_out_timeout(struct tcp_conn *c, usec_t now)
 		return;
 	}
 	c->rtt_on = false;
-	if (c->snd_una != c->snd_max) {
-		c->snd_nxt = c->snd_una;
-		c->recover = c->snd_max;
-		c->recovery = c->rewound = true;
-		c->dupacks = 0;
-	}
+	if (c->snd_una != c->snd_max)
+		tcp_loss_timeout(c);
 	if (tcp_resend_first(c, now) && c->state != TCPS_CLOSED) {
 		c->rtt_on = false;
 		c->retries += c->retries < UINT8_MAX;
@@ -718,7 +707,7 @@ void tcp_out_settle(struct tcp_conn *c, usec_t now)
 		if (!tcp_needs_timer(c))
 			c->rtx_at = 0;
 		else if (!c->rtx_at)
-			c->rtx_at = now + tcp_rto(c);
+			c->rtx_at = now + tcp_loss_rto(c);
 	}
 	tcp_conn_arm(c);
 }

@@ -8,9 +8,6 @@
 #include "lib/packet.h"
 #include "tcp_conn.h"
 
-/** First retransmission timeout, before any sample (RFC 6298 2.1) */
-#define TCP_RTO_INITIAL		(1 * USEC_PER_SEC)
-
 /**
  * struct tcp_limits - how long a silent guest is waited for
  * @retries:		retransmissions of data (net.ipv4.tcp_retries2)
@@ -24,7 +21,6 @@ struct tcp_limits {
 void tcp_out_init(const struct tcp_limits *limits);
 bool tcp_out_syn(struct tcp_conn *c, usec_t now);
 void tcp_out_data(struct tcp_conn *c, usec_t now);
-void tcp_out_resend(struct tcp_conn *c);
 void tcp_out_keepalive(struct tcp_conn *c);
 void tcp_out_urgent(struct tcp_conn *c);
 void tcp_out_abort(struct tcp_conn *c);

@@ -209,6 +209,52 @@ def test_rto_recovers(attempt):
     attempt(segments)
 
 
+def sent_again(c, start):
+    """Where segments began that came again since there were start of all."""
+    end = max(diff(f.tcp.end, c.irs) for f in c.all[:start])
+    return {diff(f.tcp.seq, c.irs) - 1 for f in c.all[start:]
+            if f.tcp.data and diff(f.tcp.seq, c.irs) < end}
+
+
+def test_silent_guest_had_all(attempt):
+    """No processor for longer than the timeout, nothing lost: a segment is
+    sent again, and when that was acknowledged, one more at most; whatever
+    else times out here meanwhile is one of them."""
+    def segments(c, s):
+        in_flight(c, s, 40, 0)
+        start = len(c.all)
+        c.expect(lambda t: t.data and t.seq == c.rcv_nxt)
+        first = c.irs + 1 & M
+        c.ack(ack=first + 1000 & M)
+        c.expect(lambda t: t.data and t.seq != first)
+        c.g.send(*(c.frame("A", ack=first + 1000 * (i + 1) & M)
+                   for i in range(1, 40)))
+        c.rcv_nxt = first + 40000 & M
+        s.sendall(b"more")
+        assert c.read(4) == b"more"
+        assert len(sent_again(c, start)) <= 3
+        assert c.stream == pattern(40000) + b"more"
+    attempt(segments)
+
+
+def test_silent_guest_lost_all(attempt):
+    """Nothing of the window has arrived: all of it is sent again, and soon."""
+    def segments(c, s):
+        in_flight(c, s, 40, 0)
+        c.got.clear()
+        start, at = len(c.all), time.monotonic()
+        while diff(c.irs + 1 + 40000 & M, c.rcv_nxt) > 0:
+            t = c.recv(PATIENCE)
+            assert t, "stuck"
+            if t.seq == c.rcv_nxt:
+                c.rcv_nxt = t.end
+            c.ack()
+        assert c.stream == pattern(40000)
+        assert len(sent_again(c, start)) == 40
+        assert time.monotonic() - at < 4
+    attempt(segments)
+
+
 def test_rto_stops_with_ack(attempt):
     def segments(c, s):
         s.sendall(b"data")

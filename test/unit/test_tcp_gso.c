@@ -171,7 +171,7 @@ TEST(fast_retransmit_of_a_part)
 	tf_teardown();
 }
 
-/* By time: one segment, then, as that is acknowledged, the others in one frame */
+/* By time: one segment; then, where more was lost, some in one frame */
 TEST(timeout)
 {
 	setup(1500);
@@ -183,7 +183,10 @@ TEST(timeout)
 	CHECK_EQ(s.gso, 0);
 	QUIET();
 	sends(ACK, 0, MSS, NULL, 0);
-	SAW(ACK, MSS, 0, 29 * MSS);
+	SAW(ACK, 29 * MSS, 0, MSS);
+	CHECK_EQ(s.gso, 0);
+	sends(ACK, 0, MSS, NULL, 0);
+	SAW(ACK, MSS, 0, 3 * MSS);
 	CHECK_EQ(s.gso, MSS);
 	RIGHT();
 	sends(ACK, 0, 30 * MSS, NULL, 0);

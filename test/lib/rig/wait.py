@@ -80,23 +80,30 @@ class Stopwatch:
 
 class Lag:
     """The longest time for which we, or these processes, have had no
-    processor, seconds: of a loop that look()s each time around."""
+    processor, seconds, and how often it was long: of a loop that look()s each
+    time around."""
 
     LOOK = 0.05
+    LONG = 0.1
 
     def __init__(self, *pids):
         self.watch = Stopwatch(*pids)
-        self.worst, self.before = 0.0, 0.0
+        self.worst, self.before, self.stalls = 0.0, 0.0, 0
         self.last = self.looked = time.monotonic()
 
     def look(self):
         now = time.monotonic()
-        self.worst, self.last = max(self.worst, now - self.last), now
+        self.note(now - self.last)
+        self.last = now
         if now - self.looked < self.LOOK:
             return
         waited = self.watch.waited()
-        self.worst = max(self.worst, waited - self.before)
+        self.note(waited - self.before)
         self.before, self.looked = waited, now
+
+    def note(self, seconds):
+        self.worst = max(self.worst, seconds)
+        self.stalls += seconds > self.LONG
 
 
 def undisturbed(attempt, *pids, tries=10):
