@@ -26,7 +26,10 @@
  * all others reset.
  *
  * Sockets are watched edge-triggered, both directions' state is kept here: a
- * side is readable until a read finds nothing, writable until a write does.
+ * side is readable until a read finds nothing, writable until a write does. A
+ * socket that takes nothing although all it had has arrived lacks memory: no
+ * acknowledgement will make room and be the next edge, so it is tried again
+ * after a while.
  *
  * State: the buffer for copies; empty between calls.
  */
@@ -35,7 +38,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,6 +50,7 @@
 #include "lib/loop.h"
 #include "lib/pipes.h"
 #include "lib/stats.h"
+#include "lib/timer.h"
 
 #define SPLICE_EVENTS	(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 /** Events after which there may be more to read than a short read tells */
@@ -66,6 +72,8 @@
 #define SPLICE_DISCARDS	8
 /** Moved in one direction before others get their turn, bytes */
 #define SPLICE_TURN	(2 * 1024 * 1024)
+/** How long a socket is let alone for which there was no memory */
+#define SPLICE_RETRY	(20 * USEC_PER_MSEC)
 
 /**
  * struct tcp_splice_side - a socket, and the direction that begins at it
@@ -80,6 +88,8 @@
  * @sized:	buffers were set for bulk data
  * @eof:	the peer's data has ended
  * @shut:	and the other side was told
+ * @lost:	something read here could not be passed on, so nothing more is
+ * @starved:	no memory for what was to be written here
  */
 struct tcp_splice_side {
 	struct watch watch;
@@ -93,17 +103,21 @@ struct tcp_splice_side {
 	bool sized;
 	bool eof;
 	bool shut;
+	bool lost;
+	bool starved;
 };
 
 /**
  * struct tcp_splice - a connection; lives in its flow's room
  * @side:	the client's [INI] and the server's [TGT]
+ * @timer:	tries again to write to sides that are starved
  * @connecting:	connect() to the server is under way
  * @broken:	one socket has failed, the other will be reset
  * @inactive:	no byte has moved since the last inactivity sweep
  */
 struct tcp_splice {
 	struct tcp_splice_side side[2];
+	struct timer timer;
 	bool connecting;
 	bool broken;
 	bool inactive;
@@ -149,6 +163,7 @@ static void tcp_splice_end(struct tcp_splice *s, const char *why)
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		debug("%s: %s",
 		      flow_text(flow_of(s), text, sizeof(text)), why);
+	timer_cancel(&s->timer);
 	for (unsigned i = INI; i <= TGT; i++) {
 		struct tcp_splice_side *side = &s->side[i];
 
@@ -177,10 +192,30 @@ static ssize_t tcp_splice_was_read(struct tcp_splice_side *from, ssize_t n)
 		from->eof = true;
 	if (n > 0)
 		return n;
+	if (n < 0 && errno == EINTR)
+		return 0;
 	if (n < 0 && errno != EAGAIN)
 		return -errno;
 	from->readable = false;
 	return 0;
+}
+
+/* Errors of a write, or of splice(2), that are of the moment */
+static bool tcp_splice_passes(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS ||
+	       error == ENOMEM;
+}
+
+/* Not all was taken, or nothing */
+static void tcp_splice_was_full(struct tcp_splice_side *to)
+{
+	int queued = 1;
+
+	to->writable = false;
+	/* Else there are acknowledgements to come */
+	ioctl(to->watch.fd, SIOCOUTQ, &queued);
+	to->starved = !queued;
 }
 
 /* From the pipe to the socket. Return: bytes, or a negative error code */
@@ -191,9 +226,9 @@ static ssize_t tcp_splice_drain(struct tcp_splice_side *from,
 			   from->pending, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 	if (n <= 0) {
-		if (n < 0 && errno != EAGAIN)
+		if (n < 0 && !tcp_splice_passes(errno))
 			return -errno;
-		to->writable = false;
+		tcp_splice_was_full(to);
 		return 0;
 	}
 	from->pending -= (uint32_t)n;
@@ -222,8 +257,8 @@ static ssize_t tcp_splice_fill(struct tcp_splice_side *from, bool *dry)
 		return 0;
 	}
 	pipes_give(&from->pipe);
-	/* An urgent byte stops splice(2), but not recv() */
-	*dry = n < 0 && errno == EAGAIN;
+	/* An urgent byte stops splice(2), and want of memory, but not recv() */
+	*dry = n < 0 && tcp_splice_passes(errno);
 	return *dry ? 0 : tcp_splice_was_read(from, n);
 }
 
@@ -262,36 +297,48 @@ static void tcp_splice_bulk(struct tcp_splice_side *from,
 			   sizeof(size));
 }
 
+/*
+ * What was read or, without a pipe at hand, peeked at.
+ * Return: bytes sent, or a negative error code: it is out of step
+ */
+static ssize_t tcp_splice_pass(struct tcp_splice_side *from,
+			       struct tcp_splice_side *to, size_t n, bool spare)
+{
+	ssize_t sent = send(to->watch.fd, tcp_splice_buffer, n, MSG_NOSIGNAL);
+	int rc = 0;
+
+	if (sent < 0 && !tcp_splice_passes(errno))
+		return -errno;
+	if (sent < (ssize_t)n)
+		tcp_splice_was_full(to);
+	else if (n < SPLICE_COPY && !from->lasting)
+		from->readable = false;
+	if (sent < 0)
+		sent = 0;
+	if (spare && sent < (ssize_t)n)
+		rc = tcp_splice_spill(from, (size_t)sent, n);
+	else if (!spare && recv(from->watch.fd, NULL, (size_t)sent,
+				MSG_TRUNC) != sent)
+		rc = -EIO;
+	return rc ? rc : sent;
+}
+
 /* Return: bytes sent, or a negative error code */
 static ssize_t tcp_splice_copy(struct tcp_splice_side *from,
 			       struct tcp_splice_side *to)
 {
 	bool spare = pipes_ready();
-	ssize_t n, sent;
+	ssize_t n = recv(from->watch.fd, tcp_splice_buffer, SPLICE_COPY,
+			 spare ? 0 : MSG_PEEK);
 
-	n = tcp_splice_was_read(from, recv(from->watch.fd, tcp_splice_buffer,
-					   SPLICE_COPY, spare ? 0 : MSG_PEEK));
+	n = tcp_splice_was_read(from, n);
 	if (n <= 0)
 		return n;
 	if (spare && n == SPLICE_COPY)
 		tcp_splice_bulk(from, to);
-	sent = send(to->watch.fd, tcp_splice_buffer, (size_t)n, MSG_NOSIGNAL);
-	if (sent < 0 && errno != EAGAIN)
-		return -errno;
-	if (sent < n)
-		to->writable = false;
-	else if (n < SPLICE_COPY && !from->lasting)
-		from->readable = false;
-	if (sent < 0)
-		sent = 0;
-	if (!spare)
-		return recv(from->watch.fd, NULL, (size_t)sent, MSG_TRUNC);
-	if (sent < n) {
-		int rc = tcp_splice_spill(from, (size_t)sent, (size_t)n);
-
-		return rc ? rc : sent;
-	}
-	return sent;
+	n = tcp_splice_pass(from, to, (size_t)n, spare);
+	from->lost = n < 0;
+	return n;
 }
 
 /* Something is left for later: the edge of the socket that takes it comes anew */
@@ -310,7 +357,7 @@ static int tcp_splice_move(struct tcp_splice *s, unsigned side)
 	size_t moved = 0;
 	bool dry = false;
 
-	while (to->writable &&
+	while (to->writable && !from->lost &&
 	       (from->pending || (from->readable && !from->eof))) {
 		ssize_t n;
 
@@ -352,16 +399,31 @@ static void tcp_splice_fail(struct tcp_splice *s)
 }
 
 /* Move both ways, and see what is left of the connection */
-static void tcp_splice_settle(struct tcp_splice *s)
+static void tcp_splice_settle(struct tcp_splice *s, usec_t now)
 {
 	if (tcp_splice_move(s, INI) < 0 || tcp_splice_move(s, TGT) < 0)
 		tcp_splice_fail(s);
 	else if (s->side[INI].shut && s->side[TGT].shut)
 		tcp_splice_end(s, "closed");
+	else if ((s->side[INI].starved || s->side[TGT].starved) &&
+		 !timer_armed(&s->timer))
+		timer_arm(&s->timer, now + SPLICE_RETRY);
+}
+
+static void tcp_splice_on_timer(struct timer *t, usec_t now)
+{
+	struct tcp_splice *s = (struct tcp_splice *)
+		((uint8_t *)t - offsetof(struct tcp_splice, timer));
+
+	for (unsigned i = INI; i <= TGT; i++) {
+		s->side[i].writable |= s->side[i].starved;
+		s->side[i].starved = false;
+	}
+	tcp_splice_settle(s, now);
 }
 
 static void tcp_splice_event(struct tcp_splice *s, unsigned side,
-			     uint32_t events)
+			     uint32_t events, usec_t now)
 {
 	struct tcp_splice_side *at = &s->side[side];
 
@@ -382,16 +444,15 @@ static void tcp_splice_event(struct tcp_splice *s, unsigned side,
 	if (side == TGT && events & EPOLLOUT)
 		s->connecting = false;
 	if (!s->connecting)
-		tcp_splice_settle(s);
+		tcp_splice_settle(s, now);
 }
 
 static void tcp_splice_at_ini(struct watch *w, uint32_t events, usec_t now)
 {
 	uint8_t *side = (uint8_t *)w - offsetof(struct tcp_splice_side, watch);
 
-	(void)now;
 	tcp_splice_event((void *)(side - offsetof(struct tcp_splice, side)),
-			 INI, events);
+			 INI, events, now);
 }
 
 static void tcp_splice_at_tgt(struct watch *w, uint32_t events, usec_t now)
@@ -399,9 +460,8 @@ static void tcp_splice_at_tgt(struct watch *w, uint32_t events, usec_t now)
 	uint8_t *side = (uint8_t *)w - offsetof(struct tcp_splice_side, watch) -
 			sizeof(struct tcp_splice_side);
 
-	(void)now;
 	tcp_splice_event((void *)(side - offsetof(struct tcp_splice, side)),
-			 TGT, events);
+			 TGT, events, now);
 }
 
 static void tcp_splice_options(int fd)
@@ -464,6 +524,7 @@ static int tcp_splice_start(int client, const struct flow_side *from,
 	f->side[INI] = *from;
 	f->side[TGT] = *to;
 	s = flow_as(f, struct tcp_splice);
+	s->timer.fn = tcp_splice_on_timer;
 	s->connecting = true;
 	s->side[INI].local = true;
 	s->side[TGT].local = to->place == FLOW_AT_NS ||
