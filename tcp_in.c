@@ -178,8 +178,11 @@ static void tcp_flush(struct tcp_conn *c)
 	in.oob = false;
 }
 
-/* Consume what the guest has acknowledged, so that the queue begins at una */
-static void tcp_consume(struct tcp_conn *c)
+/*
+ * Consume what the guest has acknowledged, so that the queue begins at una.
+ * Return: false: it does not, and nothing of it can be told from what was sent
+ */
+static bool tcp_consume(struct tcp_conn *c)
 {
 	while (in.consumed) {
 		ssize_t n = recv(c->watch.fd, NULL, in.consumed,
@@ -188,15 +191,14 @@ static void tcp_consume(struct tcp_conn *c)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			/* The queue no longer begins at snd_una */
-			c->host_error = true;
-			break;
+			in.consumed = 0;
+			return false;
 		}
 		in.consumed -= (size_t)n;
 		if (c->peek != UINT32_MAX)
 			c->peek -= n < c->peek ? (uint32_t)n : c->peek;
 	}
-	in.consumed = 0;
+	return true;
 }
 
 /* Something new was acknowledged */
@@ -637,7 +639,11 @@ const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 	}
 	if (c->watch.fd >= 0) {
 		tcp_flush(c);
-		tcp_consume(c);
+		if (!tcp_consume(c)) {
+			tcp_conn_host_reset(c);
+			tcp_out_abort(c);
+			return NULL;
+		}
 	}
 	tcp_out_data(c, now);
 	tcp_out_settle(c, now);
