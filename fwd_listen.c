@@ -10,7 +10,8 @@
  * was deleted. Connections that were accepted live on without their listener.
  *
  * State: the table of listeners, of which no more is touched than was ever in
- * use at once; the first listener of each port, and the ports that have one.
+ * use at once; the first listener of each port, and the ports that have one;
+ * the timer of those that are paused.
  */
 #include "fwd_listen.h"
 
@@ -22,6 +23,8 @@
 
 #include "lib/log.h"
 
+/** How long a listener is paused */
+#define FWD_LISTEN_PAUSE	(100 * USEC_PER_MSEC)
 /** As many as two ways, two protocols can have ports */
 #define FWD_LISTENERS	(256 * 1024)
 
@@ -41,6 +44,7 @@ static struct fwd_listen_ports fwd_ports_tcp[FWD_WAYS], fwd_ports_udp[FWD_WAYS];
 static uint32_t fwd_listen_used;
 static uint32_t fwd_listen_free;
 static unsigned fwd_listen_paused;
+static struct timer fwd_listen_timer;
 static watch_fn fwd_listen_tcp, fwd_listen_udp;
 
 static struct fwd_listen_ports *fwd_listen_ports_of(uint8_t proto,
@@ -217,33 +221,39 @@ void fwd_listen_close(struct fwd_listener *l)
 	fwd_listen_release(l);
 }
 
-/**
- * fwd_listen_pause() - Hear nothing of a listener for the moment
- * @l:		listener; what comes waits in its queue
- */
-void fwd_listen_pause(struct fwd_listener *l)
-{
-	if (l->paused || loop_mod(&l->watch, 0))
-		return;
-	l->paused = true;
-	fwd_listen_paused++;
-}
-
-/**
- * fwd_listen_resume() - Hear of those that were paused
- * @proto:	IPPROTO_TCP or IPPROTO_UDP
- */
-void fwd_listen_resume(uint8_t proto)
+/* Hear of those that were paused */
+static void fwd_listen_resume(struct timer *t, usec_t now)
 {
 	for (uint32_t i = 0; i < fwd_listen_used && fwd_listen_paused; i++) {
 		struct fwd_listener *l = &fwd_listeners[i];
 
-		if (!l->watch.fn || l->proto != proto || !l->paused ||
+		if (!l->watch.fn || !l->paused ||
 		    loop_mod(&l->watch, EPOLLIN))
 			continue;
 		l->paused = false;
 		fwd_listen_paused--;
 	}
+	if (fwd_listen_paused)
+		timer_arm(t, now + FWD_LISTEN_PAUSE);
+}
+
+/**
+ * fwd_listen_pause() - Hear nothing of a listener for a tenth of a second
+ * @l:		listener; what comes waits in its queue
+ * @now:	time, usec
+ *
+ * For where nothing can be taken from the queue, no descriptor or memory being
+ * there: level-triggered, it would be told of again and again.
+ */
+void fwd_listen_pause(struct fwd_listener *l, usec_t now)
+{
+	if (l->paused || loop_mod(&l->watch, 0))
+		return;
+	l->paused = true;
+	fwd_listen_paused++;
+	fwd_listen_timer.fn = fwd_listen_resume;
+	if (!timer_armed(&fwd_listen_timer))
+		timer_arm(&fwd_listen_timer, now + FWD_LISTEN_PAUSE);
 }
 
 static const char *fwd_option(uint8_t proto, enum fwd_way way)

@@ -14,6 +14,7 @@
 
 #include "fwd.h"
 #include "lib/loop.h"
+#include "lib/timer.h"
 
 #define FWD_PORT_WORDS	(65536 / 64)
 
@@ -50,7 +51,6 @@ struct fwd_listener *fwd_listen_on(uint8_t proto, enum fwd_way way,
 struct fwd_listener *fwd_listen_next(const struct fwd_listener *l);
 const uint64_t *fwd_listen_ports(uint8_t proto, enum fwd_way way);
 const struct port_rule *fwd_listen_rule(const struct fwd_listener *l);
-void fwd_listen_pause(struct fwd_listener *l);
-void fwd_listen_resume(uint8_t proto);
+void fwd_listen_pause(struct fwd_listener *l, usec_t now);
 
 #endif /* FWD_LISTEN_H */

@@ -34,6 +34,8 @@
 #include "lib/stats.h"
 
 #define ICMP_TIMEOUT		(60 * USEC_PER_SEC)
+/** How long a socket is let alone for which there was no memory */
+#define ICMP_PAUSE		(100 * USEC_PER_MSEC)
 /** Packets taken from a socket a turn */
 #define ICMP_BATCH		16
 #define ICMP_TTL		64
@@ -57,11 +59,13 @@
  * @watch:	the ping socket, connected
  * @timer:	its end, armed lazily
  * @last:	when a packet last went either way
+ * @paused:	the socket is not watched until the timer fires
  */
 struct icmp_flow {
 	struct watch watch;
 	struct timer timer;
 	usec_t last;
+	bool paused;
 };
 
 static_assert(sizeof(struct icmp_flow) <= FLOW_ROOM, "fits an entry");
@@ -176,10 +180,21 @@ static void icmp_on_timer(struct timer *t, usec_t now)
 	struct icmp_flow *i = (struct icmp_flow *)
 		((uint8_t *)t - offsetof(struct icmp_flow, timer));
 
-	if (now < i->last + ICMP_TIMEOUT)
-		timer_arm(t, i->last + ICMP_TIMEOUT);
-	else
+	if (now >= i->last + ICMP_TIMEOUT) {
 		icmp_flow_close(flow_of(i), now);
+		return;
+	}
+	if (i->paused)
+		i->paused = loop_mod(&i->watch, EPOLLIN);
+	timer_arm(t, i->paused ? now + ICMP_PAUSE : i->last + ICMP_TIMEOUT);
+}
+
+/* A level-triggered socket would spin */
+static void icmp_pause(struct icmp_flow *i, usec_t now)
+{
+	i->paused = !loop_mod(&i->watch, 0);
+	if (i->paused)
+		timer_arm(&i->timer, now + ICMP_PAUSE);
 }
 
 /* One reply in icmp_buffer, if it is one of the flow's peer: the kernel looks
@@ -215,6 +230,8 @@ static void icmp_receive(struct flow *f, usec_t now)
 				       sizeof(icmp_buffer), MSG_DONTWAIT,
 				       &from.sa, &from_len);
 
+		if (len < 0 && (errno == ENOMEM || errno == ENOBUFS))
+			icmp_pause(icmp_of(f), now);
 		if (len < 0)
 			return;
 		icmp_of(f)->last = now;

@@ -13,7 +13,7 @@
  *
  * Accepted ones that fwd.c leads past the link are tcp_splice.c's.
  *
- * State: a timer. Sources: RFC 9293 3.5, 3.10.7; RFC 6528
+ * State: none. Sources: RFC 9293 3.5, 3.10.7; RFC 6528
  * (initial sequence numbers); RFC 5461 4.1, RFC 1122 4.2.3.9 (unreachable
  * destinations: the guest gets the ICMP error that the host got).
  */
@@ -39,10 +39,6 @@
 
 /* Connections accepted from one socket before others get their turn */
 #define TCP_ACCEPT_TURN		64
-/* How long not to accept where there is no descriptor, memory or right to */
-#define TCP_ACCEPT_PAUSE	(100 * USEC_PER_MSEC)
-
-static struct timer tcp_accept_timer;
 
 static struct tcp_conn *tcp_conn_of(struct flow *f)
 {
@@ -308,22 +304,6 @@ static void tcp_open_accepted(const struct fwd_listener *l, int fd,
 		tcp_open_in(fd, r, &client, now);
 }
 
-static void tcp_accept_again(struct timer *t, usec_t now)
-{
-	(void)t;
-	(void)now;
-	fwd_listen_resume(IPPROTO_TCP);
-}
-
-/* Nothing was taken from the queue: a level-triggered socket would spin */
-static void tcp_accept_pause(struct fwd_listener *l, int error, usec_t now)
-{
-	warn_limited("cannot accept a connection: %s", strerror(error));
-	fwd_listen_pause(l);
-	if (!timer_armed(&tcp_accept_timer))
-		timer_arm(&tcp_accept_timer, now + TCP_ACCEPT_PAUSE);
-}
-
 static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 {
 	struct fwd_listener *l = (void *)w;
@@ -344,8 +324,11 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 			continue;
 		/* Not of one connection: it would be told of for ever */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-		    errno == ENOMEM || errno == EPERM || errno == EACCES)
-			tcp_accept_pause(l, errno, now);
+		    errno == ENOMEM || errno == EPERM || errno == EACCES) {
+			warn_limited("cannot accept a connection: %s",
+				     strerror(errno));
+			fwd_listen_pause(l, now);
+		}
 		return;
 	}
 }
@@ -356,6 +339,5 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
  */
 int tcp_open_listen(void)
 {
-	tcp_accept_timer.fn = tcp_accept_again;
 	return fwd_listen_start(IPPROTO_TCP, tcp_accept);
 }

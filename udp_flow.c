@@ -10,8 +10,9 @@
  *	 the guest's or  |
  *	 a client's  --> LIVE --- none for the timeout, or guest left --> end
  *	 first datagram  | ^
- *	                 v | link writable, or a second has passed
- *	               stalled: the link was full; the socket keeps what comes
+ *	                 v | link writable, or some time has passed
+ *	               stalled: the link was full, or the host had no memory;
+ *	               the socket keeps what comes
  *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
@@ -49,6 +50,8 @@
 
 /** A stalled flow tries again even if no writable event came */
 #define UDP_RETRY	(1 * USEC_PER_SEC)
+/** and where none can come: it was the host that had no memory */
+#define UDP_RETRY_MEMORY	(100 * USEC_PER_MSEC)
 
 #define UDP_TTL		64
 #define UDP_EXPECT	2048
@@ -70,7 +73,7 @@ static struct udp_flow *udp_flow_at(uint32_t link)
 	return udp_of(flow_at(link - 1));
 }
 
-static void udp_flow_stall(struct flow *f, usec_t now)
+static void udp_flow_stall(struct flow *f, usec_t until)
 {
 	struct udp_flow *u = udp_of(f);
 
@@ -83,7 +86,7 @@ static void udp_flow_stall(struct flow *f, usec_t now)
 	if (u->stalled_next)
 		udp_flow_at(u->stalled_next)->stalled_prev = udp_stalled;
 	loop_mod(&u->watch, 0);
-	timer_arm(&u->timer, now + UDP_RETRY);
+	timer_arm(&u->timer, until);
 }
 
 static void udp_flow_unlist(struct udp_flow *u)
@@ -171,7 +174,8 @@ static void udp_flow_on_event(struct watch *w, uint32_t events, usec_t now)
 		return;
 	rc = udp_out_recv(f);
 	if (rc < 0)
-		udp_flow_stall(f, now);
+		udp_flow_stall(f, now + (rc == -ENOMEM ? UDP_RETRY_MEMORY :
+							 UDP_RETRY));
 	else if (rc)
 		udp_flow_spoke(f, !u->guest, now);
 }

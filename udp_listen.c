@@ -13,6 +13,7 @@
  */
 #include "udp_listen.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -155,8 +156,10 @@ static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
 			.msg_controllen = sizeof(batch.control[i]),
 		};
 	}
-	/* an error, if any, is cleared by the call that returns it */
+	/* any other error is cleared by the call that returns it */
 	n = recvmmsg(w->fd, batch.msg, UDP_LISTEN_BATCH, MSG_DONTWAIT, NULL);
+	if (n < 0 && (errno == ENOMEM || errno == ENOBUFS))
+		fwd_listen_pause((void *)w, now);
 	for (int i = 0; i < n; i++)
 		udp_listen_forward(l, (unsigned)i, now);
 	udp_splice_flush();

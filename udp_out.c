@@ -191,12 +191,17 @@ static void udp_out_aim(unsigned i, unsigned cnt, size_t off)
 	};
 }
 
-/* Return: datagrams received; 0, too, for an error: the event tells of those */
-static unsigned udp_out_fetch(int fd, unsigned n)
+/*
+ * Return: datagrams received; 0, too, for an error: the event tells of those;
+ * -ENOMEM: there was no memory, and the event would come again at once
+ */
+static int udp_out_fetch(int fd, unsigned n)
 {
 	int got = recvmmsg(fd, batch.msg, n, MSG_DONTWAIT, NULL);
 
-	return got < 0 ? 0 : (unsigned)got;
+	if (got >= 0)
+		return got;
+	return errno == ENOMEM || errno == ENOBUFS ? -ENOMEM : 0;
 }
 
 /* Size of all of the batch, the last of which may be shorter; 0: of no one */
@@ -261,16 +266,18 @@ static void udp_out_send_buffers(struct flow *f, unsigned i, unsigned got)
 
 static int udp_out_recv_big(struct flow *f)
 {
-	unsigned got;
+	int got;
 
 	if (!udp_out_has_room(udp_guest_side(f)))
 		return -ENOBUFS;
 	for (unsigned i = 0; i < UDP_OUT_BATCH_BIG; i++)
 		udp_out_aim(i, 0, 0);
 	got = udp_out_fetch(udp_of(f)->watch.fd, UDP_OUT_BATCH_BIG);
-	udp_out_send_buffers(f, 0, got);
-	udp_out_learn(f, got);
-	return (int)got;
+	if (got <= 0)
+		return got;
+	udp_out_send_buffers(f, 0, (unsigned)got);
+	udp_out_learn(f, (unsigned)got);
+	return got;
 }
 
 /* The loans' parts of [i, got), to the begin of their buffers */
@@ -382,13 +389,15 @@ static int udp_out_recv_run(struct flow *f)
 	size_t size = udp_of(f)->segment;
 	size_t n = udp_out_most_gso(guest) / size;
 	unsigned got, done;
+	int rc;
 
 	if (n > UDP_OUT_BATCH)
 		n = UDP_OUT_BATCH;
 	if (!link_reserve(batch.loan, 1, udp_out_hlen(guest), n * size))
 		return -ENOBUFS;
 	udp_out_aim_run((unsigned)n, size);
-	got = udp_out_fetch(udp_of(f)->watch.fd, (unsigned)n);
+	rc = udp_out_fetch(udp_of(f)->watch.fd, (unsigned)n);
+	got = rc < 0 ? 0 : (unsigned)rc;
 	done = udp_out_finish_run(f, got, size);
 	for (unsigned i = done; i < got; i++) {
 		struct slice s = udp_out_slot(i, size);
@@ -399,14 +408,15 @@ static int udp_out_recv_run(struct flow *f)
 	udp_out_send_buffers(f, done, got);
 	if (got >= UDP_OUT_RUN_MIN || done < got)
 		udp_out_learn(f, got);
-	return (int)got;
+	return rc;
 }
 
 /**
  * udp_out_recv() - Pass a batch of datagrams from the flow's socket on
  * @f:		flow
- * Return: how many were received; -ENOBUFS: the link has no room now, nothing
- *	   was received, and its writable event will come
+ * Return: how many were received; where nothing was: -ENOBUFS: the link has no
+ *	   room now, and its writable event will come; -ENOMEM: the host has no
+ *	   memory now
  */
 int udp_out_recv(struct flow *f)
 {
@@ -414,6 +424,7 @@ int udp_out_recv(struct flow *f)
 	struct udp_flow *u = udp_of(f);
 	size_t room = u->expect, most = udp_out_most(guest);
 	unsigned lent = UDP_OUT_BATCH, got, done;
+	int rc;
 
 	if (u->segment && u->segment <= most && link_caps()->gso_udp)
 		return udp_out_recv_run(f);
@@ -429,11 +440,12 @@ int udp_out_recv(struct flow *f)
 	if (!lent)
 		return -ENOBUFS;
 	udp_out_aim_loans(lent);
-	got = udp_out_fetch(u->watch.fd, lent);
+	rc = udp_out_fetch(u->watch.fd, lent);
+	got = rc < 0 ? 0 : (unsigned)rc;
 	done = udp_out_finish(f, got, room);
 	udp_out_gather(done, got);
 	link_commit(batch.loan, done);
 	udp_out_send_buffers(f, done, got);
 	udp_out_learn(f, got);
-	return (int)got;
+	return rc;
 }

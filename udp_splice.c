@@ -37,6 +37,8 @@
 #include "udp_conv.h"
 #include "udp_out.h"
 
+/** How long a socket is let alone for which there was no memory */
+#define UDP_SPLICE_PAUSE	(100 * USEC_PER_MSEC)
 /** Datagrams a call */
 #define UDP_SPLICE_BATCH	64
 
@@ -47,6 +49,7 @@
  * @last:	when a datagram last went either way
  * @listener:	what the client sent to; see udp_splice_listener()
  * @replied:	the server has spoken, too
+ * @paused:	the socket is not watched until the timer fires
  */
 struct udp_splice {
 	struct watch watch;
@@ -54,6 +57,7 @@ struct udp_splice {
 	usec_t last;
 	const struct fwd_listener *listener;
 	bool replied;
+	bool paused;
 };
 
 static_assert(sizeof(struct udp_splice) <= FLOW_ROOM, "fits an entry");
@@ -157,10 +161,21 @@ static void udp_splice_on_timer(struct timer *t, usec_t now)
 		((uint8_t *)t - offsetof(struct udp_splice, timer));
 	usec_t due = u->last + udp_splice_timeout(flow_of(u));
 
-	if (now >= due)
+	if (now >= due) {
 		udp_splice_close(flow_of(u), now);
-	else
-		timer_arm(t, due);
+		return;
+	}
+	if (u->paused)
+		u->paused = loop_mod(&u->watch, EPOLLIN);
+	timer_arm(t, u->paused ? now + UDP_SPLICE_PAUSE : due);
+}
+
+/* A level-triggered socket would spin */
+static void udp_splice_pause(struct udp_splice *u, usec_t now)
+{
+	u->paused = !loop_mod(&u->watch, 0);
+	if (u->paused)
+		timer_arm(&u->timer, now + UDP_SPLICE_PAUSE);
 }
 
 /*
@@ -262,6 +277,8 @@ static void udp_splice_on_event(struct watch *w, uint32_t events, usec_t now)
 	}
 	/* an error, refused that is, is cleared by the call that returns it */
 	n = recvmmsg(w->fd, answers.msg, UDP_SPLICE_BATCH, MSG_DONTWAIT, NULL);
+	if (n < 0 && (errno == ENOMEM || errno == ENOBUFS))
+		udp_splice_pause(udp_splice_of(f), now);
 	if (n <= 0)
 		return;
 	udp_splice_replied(f, now);

@@ -81,6 +81,11 @@ static struct fwd_listener *tcp_on(uint16_t port)
 	return fwd_listen_on(IPPROTO_TCP, FWD_IN, port);
 }
 
+static struct fwd_listener *udp_on(uint16_t port)
+{
+	return fwd_listen_on(IPPROTO_UDP, FWD_IN, port);
+}
+
 static unsigned listeners(uint8_t proto)
 {
 	const uint64_t *bit = fwd_listen_ports(proto, FWD_IN);
@@ -308,16 +313,18 @@ TEST(pause_and_resume)
 	rule(&conf.tcp_ports, "::", 2000, 2001);
 	rule(&conf.udp_ports, "::", 2000, 2000);
 	CHECK_EQ(start(), 0);
-	fwd_listen_pause(tcp_on(2000));
-	fwd_listen_pause(tcp_on(2000));
-	fwd_listen_pause(tcp_on(2001));
-	fwd_listen_pause(fwd_listen_on(IPPROTO_UDP, FWD_IN, 2000));
+	CHECK(timer_init(0) >= 0);
+	fwd_listen_pause(tcp_on(2000), 0);
+	fwd_listen_pause(tcp_on(2000), 50 * USEC_PER_MSEC);
+	fwd_listen_pause(tcp_on(2001), 0);
+	fwd_listen_pause(udp_on(2000), 60 * USEC_PER_MSEC);
 	fd = connect_to(SOCK_STREAM, "127.0.0.1", 2000);
 	CHECK_EQ(loop_wait(20), 0);
 	fwd_listen_close(tcp_on(2001));
-	fwd_listen_resume(IPPROTO_TCP);
-	CHECK(!tcp_on(2000)->paused);
-	CHECK(fwd_listen_on(IPPROTO_UDP, FWD_IN, 2000)->paused);
+	timer_run(99 * USEC_PER_MSEC);
+	CHECK(tcp_on(2000)->paused && udp_on(2000)->paused);
+	timer_run(101 * USEC_PER_MSEC);
+	CHECK(!tcp_on(2000)->paused && !udp_on(2000)->paused);
 	loop_dispatch(loop_wait(100), 0);
 	CHECK(heard == tcp_on(2000));
 	close(fd);
