@@ -24,11 +24,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guard/isolation.h"
 #include "guard/seccomp.h"
 #include "lib/log.h"
+
+/** How long to wait for memory, nanoseconds */
+#define NSHELPER_RETRY	(10 * 1000 * 1000)
 
 /**
  * union nshelper_control - room for descriptors beside a message
@@ -103,6 +107,28 @@ int nshelper_receive(int sock, struct nshelper_message *m,
 	return (int)n;
 }
 
+/* True, after a while: there was no memory, or room; there will be */
+static bool nshelper_passes(int rc)
+{
+	static const struct timespec wait = { .tv_nsec = NSHELPER_RETRY };
+
+	if (rc != -ENOMEM && rc != -ENOBUFS && rc != -EAGAIN && rc != -EINTR)
+		return false;
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
+	return true;
+}
+
+/* An answer that is lost would be waited for: it is sent, or the daemon ends */
+static int nshelper_answer(int sock, const struct nshelper_message *m)
+{
+	int rc;
+
+	do
+		rc = nshelper_send(sock, m, NULL, 0);
+	while (nshelper_passes(rc));
+	return rc;
+}
+
 /* A socket as the daemon wants it, or a negative error code */
 static int nshelper_socket(const struct nshelper_message *m)
 {
@@ -130,7 +156,7 @@ static int nshelper_open(int sock, struct nshelper_message *m)
 	if (rc) {	/* ETOOMANYREFS, ENOBUFS: they cannot go now */
 		m->rc = rc;
 		m->count = 0;
-		rc = nshelper_send(sock, m, NULL, 0);
+		rc = nshelper_answer(sock, m);
 	}
 	while (n)
 		close(fds[--n]);
@@ -144,7 +170,7 @@ static int nshelper_bind(int sock, struct nshelper_message *m, int fd)
 
 	m->rc = bind(fd, &sa.sa, len) ? -errno : 0;
 	close(fd);
-	return nshelper_send(sock, m, NULL, 0);
+	return nshelper_answer(sock, m);
 }
 
 /* Until the daemon has gone, or says what it never would */
@@ -154,9 +180,11 @@ static void nshelper_serve(int sock)
 	struct nshelper_message m = { .op = NSHELPER_READY };
 	int fds[NSHELPER_FDS], n, rc;
 
-	rc = nshelper_send(sock, &m, NULL, 0);
+	rc = nshelper_answer(sock, &m);
 	while (!rc) {
 		n = nshelper_receive(sock, &m, fds, 0);
+		if (nshelper_passes(n))
+			continue;
 		if (m.op == NSHELPER_OPEN && n == 0)
 			rc = nshelper_open(sock, &m);
 		else if (m.op == NSHELPER_BIND && n == 1)

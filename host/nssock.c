@@ -128,7 +128,7 @@ static int nssock_take(int flags)
 		return -ENODEV;
 	n = nshelper_receive(nssock_sock.fd, &m, fds, flags);
 	if (n < 0) {
-		if (n != -EAGAIN)
+		if (n == -ECONNRESET)
 			nssock_lost();
 		return n;
 	}
