@@ -152,6 +152,8 @@ part_soak()
 	PASST=$PWD/build/san/passt RIG_FUZZ=$((RIG_SOAK * 5000)) \
 		run_pytest soak-faults test/frames -k 'faults or fuzz' \
 		-n "$jobs"
+	PASTA=$PWD/build/san/pasta run_pytest soak-faults-netns test/netns \
+		-k faults -n "$jobs"
 }
 
 # The same over the other link, with as much left to the guest as there is

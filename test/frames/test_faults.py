@@ -4,7 +4,8 @@
 A short life of a guest (class Life) is lived again and again; each time the
 next of the calls that it makes fails, as that call may (ERRORS). Whatever
 happens, what was acknowledged arrives or the connection is reset, the
-descriptors come back, nothing spins, and the next guest is served.
+descriptors come back, nothing spins, and the next guest is served. Over the
+vhost-user link a shorter life, with the set-up of its device.
 
 With RIG_SOAK over IPv6, too.
 """
@@ -17,7 +18,7 @@ import time
 import pytest
 
 from rig import daemon as rd
-from rig import dhcp, pkt
+from rig import dhcp, pkt, vhost
 from rig.fault import FOR_EVER, Faults
 from rig.flows import pattern, reset, wait_for
 from rig.net import V4, V6, af
@@ -48,15 +49,35 @@ ERRORS = {
                              errno.ETIMEDOUT, errno.EHOSTUNREACH),
     "recvmmsg": MEMORY[:1] + (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED),
     "recv": MEMORY[:1] + (errno.EAGAIN, errno.EINTR, errno.ECONNRESET),
+    "recvfrom": MEMORY[:1] + (errno.EAGAIN, errno.EINTR),
     "epoll_ctl": (errno.ENOMEM, errno.ENOSPC),
     "epoll_wait": (errno.EINTR,),
     "shutdown": (errno.ENOTCONN,),
     "ioctl": (errno.ENOMEM,),
 }
-# Not for a while: what the next call is free of; and what reads only, for which
-# the kernel needs no memory
+# Over vhost-user: what that link does besides, and a few of the others
+VHOST = {
+    "accept4": TABLE[:1] + MEMORY[:1],
+    "recvmsg": MEMORY[:1] + (errno.EINTR,),
+    "send": MEMORY + (errno.EAGAIN,),
+    "read": (errno.EAGAIN, errno.EINTR),
+    "mmap": MEMORY[:1],
+    "fstat": MEMORY[:1],
+    "fcntl": MEMORY[:1],
+    "epoll_ctl": MEMORY[:1],
+    "epoll_wait": (errno.EINTR,),
+    "recvmmsg": MEMORY[:1] + (errno.EAGAIN, errno.EINTR),
+    "sendmmsg": MEMORY[1:] + (errno.EAGAIN,),
+    "sendmsg": MEMORY[1:] + (errno.EAGAIN,),
+}
+# Of the device's set-up, whose front-end is then left
+SETUP = ("accept4", "recvmsg", "send", "mmap", "fstat", "fcntl", "epoll_ctl")
+# Not for a while: what the next call is free of, as of the network's errors,
+# which a socket tells once; and what reads only, for which the kernel needs no
+# memory
 ONCE = (errno.EINTR, errno.EAGAIN, errno.ECONNABORTED)
-READS = ("recv", "recvmsg", "recvmmsg", "epoll_wait")
+RECEIVES = ("recvmmsg", "recvfrom")
+READS = ("recv", "recvmsg", "epoll_wait")
 PORT = 7001
 
 
@@ -72,6 +93,8 @@ class Life:
         self.d, self.net, self.f, self.fam = d, net, faults, fam
         self.g = None
         self.gone = 0
+        self.steps = (self.hello, self.udp_out, self.udp_in, self.tcp_out,
+                      self.tcp_in) if d.vhost else ()
         self.ls = net.remote.listen(self.fam.remote)
         self.us = net.remote.udp(self.fam.remote)
         for s in self.ls, self.us:
@@ -117,8 +140,8 @@ class Life:
         """All of it, again where the link was closed."""
         for _ in range(3):
             try:
-                self.g = self.d.connect()
-                for step in steps or (self.hello, self.dhcp, self.udp_out,
+                self.g = self.connect()
+                for step in steps or self.steps or (self.hello, self.dhcp, self.udp_out,
                                       self.udp_in, self.ping, self.tcp_out,
                                       self.tcp_in, self.reset):
                     step()
@@ -127,6 +150,14 @@ class Life:
                 self.gone += 1
                 self.leave()
         raise AssertionError("the link is closed again and again")
+
+    def connect(self):
+        try:
+            return self.d.connect()
+        except (AssertionError, vhost.Closed, OSError) as e:
+            assert self.d.vhost and self.faulty(), \
+                "no device, and nothing failed: %r" % e
+            raise Gone from None
 
     def leave(self):
         if self.g:
@@ -417,11 +448,11 @@ def name_of(e):
 class Trial:
     """A daemon, its faults, and what is found wrong."""
 
-    def __init__(self, net, daemon, fam):
+    def __init__(self, net, daemon, fam, vhost_user=False):
         self.net = net
         self.f = Faults()
         self.d = daemon("-t", str(PORT), "-u", str(PORT), "-q",
-                        env=self.f.env)
+                        vhost_user=vhost_user, env=self.f.env)
         self.life = Life(self.d, net, self.f, fam)
         self.life.run()
         self.life.leave()
@@ -459,7 +490,8 @@ class Trial:
         hits = self.f.hits()
         self.f.none()
         gone = self.life.gone - gone
-        if error in MEMORY and call != "epoll_ctl":
+        if error in MEMORY and call != "epoll_ctl" and not (
+                self.d.vhost and call in SETUP):
             assert not gone, "the guest's link was closed"
         self.life.leave()
         wait_for(lambda: self.d.fds() == self.base, what="descriptors back")
@@ -478,12 +510,28 @@ def trial(net, daemon, request):
     t.close()
 
 
+@pytest.fixture
+def vhost_trial(net, daemon):
+    t = Trial(net, daemon, V4, True)
+    yield t
+    t.close()
+
+
 @pytest.mark.parametrize("call", ERRORS)
 def test_nth_call_fails(trial, call):
+    each_fails(trial, call, ERRORS[call])
+
+
+@pytest.mark.parametrize("call", VHOST)
+def test_nth_call_fails_over_vhost_user(vhost_trial, call):
+    each_fails(vhost_trial, call, VHOST[call])
+
+
+def each_fails(trial, call, errors):
     n = trial.count(call)
     assert n, "not called at all"
     wrong = []
-    for error in ERRORS[call]:
+    for error in errors:
         for nth in range(1, n + 1):
             where = "%s %d of %d: %s" % (call, nth, n, name_of(error))
             try:
@@ -505,7 +553,7 @@ def test_call_fails_for_a_while(trial, call):
     t, life = trial, trial.life
     wrong = []
     for error in ERRORS[call]:
-        if error in ONCE:
+        if error in ONCE or (call in RECEIVES and error not in MEMORY):
             continue
         try:
             said = t.d.stderr

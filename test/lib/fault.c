@@ -13,7 +13,8 @@
  *			set seen[] to zero
  *	     8  times	how many fail, one after the other
  *	    12  error	errno
- *	    16  forks	count and fail in forked processes, too
+ *	    16  forks	count and fail: 0: in the process itself, 1: in forked ones,
+ *			too, 2: in forked ones only
  *	    20  hits	how many have failed
  *	    24  calls	how many names there are
  *	    28  inet	count and fail on sockets of the Internet only
@@ -27,6 +28,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -70,7 +72,8 @@ static bool fails(unsigned call, long fd)
 {
 	uint32_t n;
 
-	if (!page || (forked && !page->forks) || (page->inet && !is_inet(fd)))
+	if (!page || (forked ? !page->forks : page->forks == 2) ||
+	    (page->inet && !is_inet(fd)))
 		return false;
 	n = __atomic_add_fetch(&seen[call], 1, __ATOMIC_RELAXED);
 	if (page->which != call || n < page->from ||
@@ -155,6 +158,16 @@ static bool fails(unsigned call, long fd)
 	F(ssize_t, getrandom, -1, (void *a, size_t b, unsigned c), (a, b, c)) \
 	F(int, open, -1, (const char *a, int b, mode_t c), (a, b, c)) \
 	F(int, ioctl, -1, (int a, unsigned long b, void *c), (a, b, c)) \
+	F(int, fcntl, -1, (int a, int b, long c), (a, b, c)) \
+	F(int, fstat, -1, (int a, struct stat *b), (a, b)) \
+	F(int, fstatat, -1, (int a, const char *b, struct stat *c, int d), \
+	  (a, b, c, d)) \
+	F(int, waitid, -1, (int a, id_t b, siginfo_t *c, int d), \
+	  (a, b, c, d)) \
+	F(int, kill, -1, (pid_t a, int b), (a, b)) \
+	F(void *, mmap, MAP_FAILED, \
+	  (void *a, size_t b, int c, int d, int e, off_t f), \
+	  (a, b, c, d, e, f)) \
 	F(int, prctl, -1, \
 	  (int a, unsigned long b, unsigned long c, unsigned long d, \
 	   unsigned long e), (a, b, c, d, e))
@@ -225,7 +238,7 @@ static void fault_init(void)
 	fd = real_open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		abort();
-	names = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	names = real_mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (names == MAP_FAILED)
 		abort();
 	close(fd);

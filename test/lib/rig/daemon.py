@@ -143,7 +143,11 @@ class Daemon:
             usual = vhost.PLAIN | vhost.EVENT_IDX | vhost.INDIRECT
             if LINK == "vhost-offload":
                 usual |= vhost.OFFLOADS
-            s = vhost.Port(s, features or usual, **(port or {}))
+            try:
+                s = vhost.Port(s, features or usual, **(port or {}))
+            except BaseException:
+                s.close()
+                raise
         g = Guest(s, **kw)
         g.pid = self.pid
         self.guests.append(g)

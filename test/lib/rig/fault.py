@@ -17,6 +17,7 @@ from .daemon import ROOT
 LIBRARY = os.path.join(ROOT, "build", "fault.so")
 SIZE, SEEN_AT, NAMES_AT = 8192, 128, 1024
 NONE = FOR_EVER = 0xffffffff
+FORKS_ONLY = 2
 
 
 class Faults:
@@ -59,7 +60,8 @@ class Faults:
 
     def fail(self, call, nth, error, times=1, forks=False, inet=False):
         """From the nth call on, `times` fail. With forks: of child processes,
-        too; with inet: on Internet sockets only."""
+        too, or (FORKS_ONLY) of those alone; with inet: on Internet sockets
+        only."""
         self.put(self.learn().index(call), nth, times, error, forks, inet)
 
     def none(self, forks=False):
