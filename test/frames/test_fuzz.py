@@ -193,10 +193,10 @@ def test_mutated_frames(daemon, net, seed):
     rng = random.Random(seed)
     d = daemon("-t", "7001", "-u", "7001", "--keepalive-interval", "1")
     g = d.connect()
-    ls = net.remote.listen(V4.remote)
-    ls6 = net.remote.listen(V6.remote)
     done = 0
     while done < FRAMES:
+        # new ones: what mutants connect to is never accepted, and fills them
+        ls, ls6 = (net.remote.listen(x.remote) for x in (V4, V6))
         for fam in (V4, V6):
             g.hello(fam)
         conns = []
@@ -218,7 +218,7 @@ def test_mutated_frames(daemon, net, seed):
             Sink(g).send(b"".join(struct.pack("!I", len(f)) + f
                                   for f in batch))
             done += 250
-        for s in keep:
+        for s in (*keep, ls, ls6):
             s.close()
         g.close()
         assert d.proc.poll() is None, d.stderr
