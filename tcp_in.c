@@ -366,9 +366,7 @@ static bool tcp_acceptable(const struct tcp_conn *c, const struct packet *p)
 /* Our SYN or SYN-ACK was acknowledged: both sides know each other */
 static void tcp_opened(struct tcp_conn *c, const struct packet *p)
 {
-	c->snd_una = c->snd_nxt = p->tcp.ack;
-	c->retries = 0;
-	c->rtx_at = 0;
+	tcp_loss_opened(c, p->tcp.ack);
 	c->snd_wl1 = p->tcp.seq;
 	c->snd_wl2 = p->tcp.ack;
 	c->snd_wnd = p->tcp.window;

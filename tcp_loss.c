@@ -44,6 +44,8 @@
 
 /* First retransmission timeout, before any sample (RFC 6298 2.1) */
 #define TCP_RTO_INITIAL		(1 * USEC_PER_SEC)
+/* What makes that 3 s where a SYN had been sent again (RFC 6298 5.7) */
+#define TCP_RTTVAR_SYN		(500 * USEC_PER_MSEC)
 /* As Linux has it; RFC 6298 2.4 asks for 1 s where clocks were coarse */
 #define TCP_RTO_MIN		(200 * USEC_PER_MSEC)
 /* RFC 6298 2.5 */
@@ -66,7 +68,7 @@
  */
 usec_t tcp_loss_rto(const struct tcp_conn *c)
 {
-	usec_t rto = c->srtt ? c->srtt + 4ULL * c->rttvar : TCP_RTO_INITIAL;
+	usec_t rto = (c->srtt ? c->srtt : TCP_RTO_INITIAL) + 4ULL * c->rttvar;
 
 	if (rto < TCP_RTO_MIN)
 		rto = TCP_RTO_MIN;
@@ -118,6 +120,20 @@ static void tcp_rtt(struct tcp_conn *c, uint32_t ack, usec_t now)
 	diff = c->srtt > rtt ? c->srtt - rtt : rtt - c->srtt;
 	c->rttvar = c->rttvar - c->rttvar / 4 + diff / 4;
 	c->srtt = c->srtt - c->srtt / 8 + rtt / 8 + 1;
+}
+
+/**
+ * tcp_loss_opened() - Our SYN was acknowledged
+ * @c:		connection; @snd_una moves
+ * @ack:	what its segment acknowledges
+ */
+void tcp_loss_opened(struct tcp_conn *c, uint32_t ack)
+{
+	if (c->retries)
+		c->rttvar = TCP_RTTVAR_SYN;
+	c->snd_una = c->snd_nxt = ack;
+	c->retries = 0;
+	c->rtx_at = 0;
 }
 
 /* It was lost: all again from snd_nxt on, so many segments at first */

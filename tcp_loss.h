@@ -45,6 +45,7 @@ enum tcp_again {
 
 usec_t tcp_loss_rto(const struct tcp_conn *c);
 void tcp_loss_sent(struct tcp_conn *c, uint32_t end, usec_t now);
+void tcp_loss_opened(struct tcp_conn *c, uint32_t ack);
 void tcp_loss_timeout(struct tcp_conn *c);
 void tcp_loss_acked(struct tcp_conn *c, uint32_t ack, usec_t now);
 void tcp_loss_duplicate(struct tcp_conn *c);

@@ -448,16 +448,20 @@ static void tcp_send(struct tcp_conn *c, usec_t now)
 	}
 }
 
-/* The segment from seq on again; snd_nxt stays where it is */
+/*
+ * The segment from seq on again, no more of it than a window that shrank takes;
+ * snd_nxt stays where it is
+ */
 static void tcp_send_again(struct tcp_conn *c, uint32_t seq, usec_t now)
 {
 	uint32_t nxt = c->snd_nxt;
+	size_t most = c->snd_wnd && c->snd_wnd < c->mss ? c->snd_wnd : c->mss;
 	size_t len;
 
 	c->snd_nxt = seq;
 	len = tcp_unresent(c);
 	if (len)
-		tcp_batch(c, len < c->mss ? len : c->mss, now);
+		tcp_batch(c, len < most ? len : most, now);
 	else
 		tcp_fin(c, now);
 	if (c->state != TCPS_CLOSED && seq_lt(c->snd_nxt, nxt))

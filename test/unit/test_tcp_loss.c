@@ -320,6 +320,46 @@ TEST(silence_in_recovery)
 	tf_teardown();
 }
 
+/* What is sent again fits a window that shrank */
+TEST(recovery_in_a_smaller_window)
+{
+	tf_setup();
+	open_out();
+	under_way(20);
+	g.window = 700;
+	for (int i = 0; i < 4; i++)
+		guest_acks(0);
+	SAW(ACK, 0, 0, 700);
+	QUIET();
+	tf_teardown();
+}
+
+/* A SYN that went out twice: 3 s for data, until there is a sample */
+TEST(timeout_after_a_second_syn)
+{
+	tf_setup();
+	peer_connect();
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	tf_later(1100 * USEC_PER_MSEC);
+	SAW(SYN, -1, 0, 0);
+	sends(SYN | ACK, -1, 0, NULL, 0);
+	SAW(ACK, 0, 0, 0);
+	tf_turns();
+	forget();
+	under_way(1);
+	tf_later(2900 * USEC_PER_MSEC);
+	QUIET();
+	tf_later(200 * USEC_PER_MSEC);
+	SAW(ACK, 0, 0, MSS);
+	guest_acks(1);
+	peer_sends(pattern(MSS), MSS);
+	SAW(ACK, MSS, 0, MSS);
+	guest_acks(2);
+	CHECK(tcp_loss_rto(conn()) < USEC_PER_SEC);
+	tf_teardown();
+}
+
 /* The last segment is a FIN */
 TEST(silence_with_a_fin)
 {
