@@ -96,8 +96,10 @@ def test_confined_background(net, place):
     confined(pid)
     assert os.readlink("/proc/%d/ns/pid" % pid) != \
         os.readlink("/proc/self/ns/pid")
+    # the start returns a moment before that
     for fd in "012":
-        assert os.readlink("/proc/%d/fd/%s" % (pid, fd)) == "/dev/null"
+        wait_for(lambda fd=fd: os.readlink("/proc/%d/fd/%s" % (pid, fd)) ==
+                 "/dev/null")
     end(pid, place + "/s")
     assert not os.path.exists(place + "/pid")
 

@@ -300,8 +300,9 @@ def test_passt_in_the_background(net, place, inherited, opts):
         n = int(f.read())
     confined(n)
     assert rp.ns_of(n, "pid") != rp.ns_of(os.getpid(), "pid")
+    # the start returns a moment before that
+    wait_for(lambda: files(n).count("/dev/null") == 3)
     held = files(n)
-    assert held.count("/dev/null") == 3
     known = PASST_FILES + ["/dev/null", place, "socket"]
     assert [x for x in held if x not in known] == []
     os.kill(n, signal.SIGTERM)

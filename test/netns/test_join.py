@@ -45,8 +45,10 @@ def test_join(net, pasta, held, spawn, fam, form, background):
     assert hello(net, spawn, h.ns, fam) == "hello\n"
     if background:
         assert rp.ns_of(p.pid, "pid") != rp.ns_of("self", "pid")
+        # the start returns a moment before that
         for fd in "012":
-            assert os.readlink("/proc/%d/fd/%s" % (p.pid, fd)) == "/dev/null"
+            wait_for(lambda fd=fd: os.readlink("/proc/%d/fd/%s" % (
+                p.pid, fd)) == "/dev/null")
     else:
         assert int(p.read("pid")) == p.proc.pid
     p.stop()
