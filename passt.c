@@ -362,7 +362,7 @@ static void passt_pid_open(const char *path)
 		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		die("--pid %s: %s", path, strerror(errno));
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+	if (made || (!fstat(fd, &st) && S_ISREG(st.st_mode)))
 		passt_file_note(&passt_pid, path, made);
 	passt_pid_fd = fd;
 }
