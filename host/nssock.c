@@ -290,7 +290,7 @@ int nssock_watch(void)
  *
  * From then on no answer is waited for without end.
  *
- * Return: 0, or a negative error code: it is not
+ * Return: 0, or a negative error code: it is not, which was said
  */
 int nssock_ready(void)
 {
@@ -299,6 +299,9 @@ int nssock_ready(void)
 
 	while (!rc && !nssock_is_ready)
 		rc = nssock_wait();
+	if (rc && rc != -ECONNRESET)
+		err("No word of the helper in the namespace: %s",
+		    strerror(-rc));
 	if (!rc)
 		setsockopt(nssock_sock.fd, SOL_SOCKET, SO_RCVTIMEO, &wait,
 			   sizeof(wait));

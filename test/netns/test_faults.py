@@ -19,7 +19,7 @@ ERRORS = {
     "epoll_ctl": errno.ENOSPC, "read": errno.EIO, "write": errno.ENOSPC,
 }
 # What of the loop, which waits; and of the end alone
-NOT_OF_START = ("unlinkat", "epoll_wait")
+NOT_OF_START = ("unlinkat", "epoll_wait", "waitid")
 
 
 @pytest.mark.skipif(not os.path.exists(LIBRARY), reason="no build/fault.so")
