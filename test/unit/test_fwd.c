@@ -5,6 +5,7 @@
 #include "fwd.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -576,6 +577,55 @@ TEST(sockets_in_the_namespace)
 	CHECK_EQ(local_of(fd).port, PORT);
 	close(fd);
 	fakens_on = false;
+}
+
+static bool has_congestion_control(int fd, const char *name)
+{
+	char is[16] = "";
+	socklen_t len = sizeof(is);
+
+	CHECK(!getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, is, &len));
+	return !strcmp(is, name);
+}
+
+/* A remote peer's is the host's choice: Reno only where the host has that */
+TEST(what_stays_on_this_machine_is_not_paced)
+{
+	static const struct port_rule rule = { .first = PORT, .last = PORT,
+					       .to = PORT };
+	const struct fwd_port in_ns = { .rule = &rule, .port = PORT,
+					.proto = IPPROTO_TCP, .way = FWD_OUT,
+					.families = FWD_V4 | FWD_V6 };
+	struct flow_side h = { .remote = ADDR_LOOPBACK4, .local = ADDR_ANY4 };
+	char usual[16] = "";
+	socklen_t len = sizeof(usual);
+	int fd;
+
+	setup();
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(!getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, usual, &len));
+	close(fd);
+
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	CHECK(has_congestion_control(fd, "reno"));
+	close(fd);
+	h.remote = addr("198.51.100.1");
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	CHECK(has_congestion_control(fd, usual));
+	close(fd);
+
+	fakens_on = true;
+	h.place = FLOW_AT_NS;
+	fd = fwd_socket(IPPROTO_TCP, &h);
+	CHECK(has_congestion_control(fd, "reno"));
+	close(fd);
+	fd = fwd_listen_socket(&in_ns);
+	CHECK(has_congestion_control(fd, "reno"));
+	close(fd);
+	fakens_on = false;
+	fd = listen_at(IPPROTO_TCP, "127.0.0.1");
+	CHECK(has_congestion_control(fd, usual));
+	close(fd);
 }
 
 TEST(ipv6_sockets_take_no_ipv4)
