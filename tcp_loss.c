@@ -149,9 +149,9 @@ static void tcp_loss_resend(struct tcp_conn *c, uint8_t cwnd)
  * @c:		connection with something outstanding
  *
  * From @snd_nxt on, which goes back. A guest that is silent for long times out
- * again and again: that changes nothing (RFC 5682 3.2), and one whose silence
- * was put to the test before is tested again. Only where an answer to that did
- * not come in time, or a loss was known, all is sent again.
+ * again and again: where RFC 5682 2.1, step 1, then takes all for lost, we go on
+ * to test, and test anew one that has passed before. Only where an answer to that
+ * did not come in time, or a loss was known, all is sent again.
  */
 void tcp_loss_timeout(struct tcp_conn *c)
 {
