@@ -267,21 +267,6 @@ static void net_on_kick(struct watch *w, uint32_t events, usec_t now)
 		net_run_tx(q, now);
 }
 
-static void net_close(void)
-{
-}
-
-static const struct link_ops net_ops = {
-	.name = "vhost-user",
-	.receive = net_receive,
-	.release = net_release,
-	.reserve = net_reserve,
-	.commit = net_commit,
-	.flush = net_flush,
-	.caps = net_caps_now,
-	.close = net_close,
-};
-
 /* ---- what the hypervisor asks for ---- */
 
 /**
@@ -566,6 +551,26 @@ void vhost_net_reset(void)
 	vhost_out_begin();
 	vhost_net_features(0);
 }
+
+/*
+ * The driver outlives us, and goes on with who comes next: what it sees of its
+ * queues is what it sees after a stop that was asked for
+ */
+static void net_close(void)
+{
+	vhost_net_reset();
+}
+
+static const struct link_ops net_ops = {
+	.name = "vhost-user",
+	.receive = net_receive,
+	.release = net_release,
+	.reserve = net_reserve,
+	.commit = net_commit,
+	.flush = net_flush,
+	.caps = net_caps_now,
+	.close = net_close,
+};
 
 /**
  * vhost_net_leave() - The hypervisor is gone

@@ -159,6 +159,10 @@ class Tap:
             net.run(self.ns, "sysctl", "-qw",
                     "net.ipv6.conf.default.disable_ipv6=1")
             self.join(daemon, link)
+            # A tap drops what does not fit its queue, a network card waits:
+            # room for more than a window
+            net.run(self.ns, "ip", "link", "set", "dtap0", "txqueuelen",
+                    "8192")
             net.run(self.ns, "ip", "addr", "add", vm.HOST4 + "/24", "dev",
                     "dtap0")
             net.run(self.ns, "ip", "route", "add", "default", "via",

@@ -3,6 +3,7 @@
 way to break the protocol's or the queues' rules."""
 import os
 import random
+import signal
 import struct
 import time
 
@@ -428,6 +429,40 @@ def test_reconnection(vdaemon, net, fam):
         assert ended(s, w)
         assert is_reset(i)
         wait_for(lambda: d.fds() == fds)
+
+
+def test_next_daemon(front, vdaemon):
+    """A daemon that ends leaves its queues to the next one: the driver kicks as
+    it is asked to, by the flag, and knows of no other daemon."""
+    first = vdaemon()
+    f = front(d=first)
+    rx, tx = f.rings
+    at = buffers(f, 8)
+    frame = put(f, HDR + ARPING)
+
+    def ask():
+        old = tx.idx
+        tx.set_desc(old % tx.num, G + frame, len(HDR + ARPING))
+        tx.offer(old % tx.num)
+        if tx.wants_kick(old, False):
+            f.notify(1)
+        arp_replies(f, at)
+
+    ask()
+    wait_for(rx.used_flags, 3, "kicks for buffers not asked for")
+    first.proc.send_signal(signal.SIGTERM)
+    assert first.wait() == 0
+    assert [r.used_flags() for r in f.rings] == [0, 0]
+    f.sock.close()
+    f.sock = vdaemon().socket()
+    f.sock.settimeout(5)
+    f.negotiate()
+    assert f.set_memory() == 0
+    for q, r in enumerate(f.rings):
+        f.start_ring(q, r.used_idx())
+    f.notify(0)
+    for _ in range(3):
+        ask()
 
 
 # -- a hostile guest ---------------------------------------------------------

@@ -341,6 +341,26 @@ TEST(kicks_for_whoever_comes_next)
 	teardown();
 }
 
+/* and the same at our own end, what was sent last included */
+TEST(kicks_for_the_next_daemon)
+{
+	struct vring_used_elem e;
+
+	setup(BASIC);
+	give(0, 2);
+	notify(0);
+	CHECK_EQ(out(1), 1);
+	CHECK(!vdriver_used(&d, 0, &e));
+	CHECK_EQ(d.ring[0].used->flags, VRING_USED_F_NO_NOTIFY);
+	link_close();
+	CHECK(vdriver_used(&d, 0, &e));
+	CHECK(!vdriver_used(&d, 0, &e));
+	CHECK_EQ(count(call[0]), 1);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_EQ(d.ring[i].used->flags, 0);
+	teardown();
+}
+
 /* The guest's receive queue is too small: told at once, without a kick */
 TEST(smaller_frames)
 {
