@@ -5,7 +5,8 @@
  * What Linux' driver negotiates and does: merged receive buffers of a page,
  * event indices, checksums and segments left to the other side. No copy: what
  * is received is looked at where it lies, what is sent is a header and zeros of
- * each slot's own.
+ * each slot's own. A small frame is one buffer, as the linear skb of a datagram
+ * is there; of a larger one the payload is another.
  */
 #define _GNU_SOURCE
 #include "vport.h"
@@ -26,11 +27,11 @@
 #define NUM		256
 #define RX_SIZE		(4096 - 64)
 #define RX_STRIDE	4096
-#define HEAD		128
+#define HEAD		4096
 #define ZEROS		65536
 #define GUEST		0x40000000ull
 #define RINGS		(1u << 20)
-#define SIZE		(RINGS + NUM * RX_STRIDE + NUM * (ZEROS + 4096))
+#define SIZE		(RINGS + NUM * RX_STRIDE + NUM * (ZEROS + HEAD))
 #define HLEN		sizeof(struct virtio_net_hdr_v1)
 
 #define RX		0
@@ -50,7 +51,7 @@ static uint8_t *rx_buf(unsigned i)
 
 static uint8_t *tx_head(unsigned i)
 {
-	return mem + RINGS + NUM * RX_STRIDE + i * (ZEROS + 4096);
+	return mem + RINGS + NUM * RX_STRIDE + i * (ZEROS + HEAD);
 }
 
 static uint64_t address(const void *p)
@@ -224,11 +225,12 @@ bool vport_send(const struct vport_frame *f)
 	memcpy(p, &h, HLEN);
 	memcpy(p + HLEN, f->head, f->hlen);
 	d = &ring[TX].desc[i];
-	d[0] = (struct vring_desc){ address(p), HLEN + f->hlen, 0, 0 };
-	if (f->len > f->hlen) {
+	d[0] = (struct vring_desc){ address(p), HLEN + f->len, 0, 0 };
+	if (HLEN + f->len > HEAD) {
+		d[0].len = HLEN + f->hlen;
 		d[0].flags = VRING_DESC_F_NEXT;
 		d[0].next = i + 1;
-		d[1] = (struct vring_desc){ address(p + 4096), f->len - f->hlen,
+		d[1] = (struct vring_desc){ address(p + HEAD), f->len - f->hlen,
 					    0, 0 };
 	}
 	offer(TX, i);
