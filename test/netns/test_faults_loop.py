@@ -296,28 +296,35 @@ class Life:
 
     def attempt(self, way, size):
         c, server = self.begin(way)
-        s = self.accepted(c, server)
-        if not s:
-            c.close()
-            return False
-        return self.greeted(way, c, s) and \
-            Exchange(way, c, s, size).finish()
+        s = self.greeted(way, c, server)
+        return bool(s) and Exchange(way, c, s, size).finish()
 
-    def greeted(self, way, *ends):
-        """A word each way, before there is anything else. False: reset."""
-        for s in ends:
-            s.settimeout(PATIENCE)
-        for a, b in (ends, ends[::-1]):
-            try:
-                a.send(b"word")
-                assert b.recv(4) == b"word", way + ": ends without a word"
-            except socket.timeout:
-                raise AssertionError(way + ": a word is stuck") from None
-            except OSError:
-                for s in ends:
-                    s.close()
-                return False
-        return True
+    def greeted(self, way, c, server):
+        """The server's end, after a word each way, before there is anything
+        else. None: refused, or reset."""
+        s = self.accepted(c, server)
+        try:
+            c.settimeout(PATIENCE)
+            if s:
+                c.send(b"word")
+            while s and not self.heard(s):
+                s.close()           # of a client that was given up before
+                s = self.accepted(c, server)
+            if s:
+                s.send(b"word")
+                assert self.heard(c), way + ": ends without a word"
+                return s
+        except socket.timeout:
+            raise AssertionError(way + ": a word is stuck") from None
+        except OSError:
+            s.close()
+        c.close()
+        return None
+
+    @staticmethod
+    def heard(s):
+        s.settimeout(PATIENCE)
+        return s.recv(4) == b"word"
 
     # -- everything at once ---------------------------------------------------
 
@@ -327,7 +334,7 @@ class Life:
         old = []
         for way in self.ways:
             c, server = self.begin(way)
-            s = self.accepted(c, server)
+            s = self.greeted(way, c, server)
             assert s, way + ": refused, and nothing failed"
             old.append(Exchange(way, c, s, SIZE))
         self.f.fail(call, 1, error, FOR_EVER, forks=forks)
