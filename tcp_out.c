@@ -43,6 +43,8 @@
 /* Bytes read for one connection before the others get their turn */
 #define TCP_TURN_BYTES		(1024 * 1024)
 #define TCP_IOV_MAX		1024
+/* Times in a row that the guest did not say what it had, of what is its last */
+#define TCP_FAILED_RETRIES	3
 #define TCP_BIN_SIZE		(64 * 1024)
 
 static struct tcp_limits tcp_limits;
@@ -392,13 +394,16 @@ static size_t tcp_unresent(const struct tcp_conn *c)
 }
 
 /*
- * The socket has failed and the guest has all that came before: it is told by
- * RST, for which no window is needed. Where both FINs have passed, nothing is
- * lost by the error.
+ * The socket has failed and the guest has been sent all that came before: it is
+ * told by RST, for which no window is needed. What is sent again goes first, but
+ * a guest that is silent is not waited for. Where both FINs have passed, nothing
+ * is lost by the error.
  */
 static bool tcp_failed(const struct tcp_conn *c)
 {
-	return c->host_error && c->snd_nxt == c->snd_max &&
+	bool silent = c->snd_wnd && c->retries >= TCP_FAILED_RETRIES;
+
+	return c->host_error && (silent || c->snd_nxt == c->snd_max) &&
 	       (c->drained || c->fin_out) && !(c->fin_in && c->fin_out);
 }
 
@@ -657,6 +662,10 @@ void tcp_out_timeout(struct tcp_conn *c, usec_t now)
 	if (c->unanswered >= tcp_limits.retries ||
 	    (c->retries >= tcp_limits.retries && c->snd_wnd)) {
 		tcp_give_up(c);
+		return;
+	}
+	if (tcp_failed(c)) {
+		tcp_ended(c, now);
 		return;
 	}
 	c->rtt_on = false;

@@ -595,6 +595,60 @@ TEST(reset_with_data_pending)
 	tf_teardown();
 }
 
+/* What was not acknowledged is sent again before RST, to one that answers */
+TEST(reset_of_a_guest_that_is_silent)
+{
+	for (int before = 0; before < 2; before++) {
+		tf_setup();
+		open_out();
+		peer_sends(pattern(0), 3 * MSS);
+		CHECK_EQ(received(0), 3 * MSS);
+		for (int i = 0; i < (before ? 5 : 1); i++) {
+			while (!waiting())
+				tf_later(10 * USEC_PER_MSEC);
+			SAW(ACK, 0, 0, MSS);
+		}
+		peer_resets();
+		for (int i = 1; i < 3 && !before; i++) {
+			QUIET();
+			CHECK(!gone());
+			while (!waiting())
+				tf_later(10 * USEC_PER_MSEC);
+			SAW(ACK, 0, 0, MSS);
+		}
+		for (int i = 0; i < 1000 && !waiting(); i++)
+			tf_later(10 * USEC_PER_MSEC);
+		next();
+		CHECK_EQ(s.flags & RST, RST);
+		CHECK_EQ(s.seq, 3 * MSS);
+		CHECK(gone());
+		tf_teardown();
+	}
+}
+
+TEST(reset_of_a_guest_that_answers)
+{
+	tf_setup();
+	open_out();
+	peer_sends(pattern(0), 3 * MSS);
+	forget();
+	while (!waiting())
+		tf_later(10 * USEC_PER_MSEC);
+	SAW(ACK, 0, 0, MSS);
+	peer_resets();
+	QUIET();
+	/* the first was lost, and all behind it */
+	sends(ACK, 0, 0, NULL, 0);
+	QUIET();
+	sends(ACK, 0, MSS, NULL, 0);
+	SAW(ACK, MSS, 0, MSS);
+	SAW(ACK, 2 * MSS, 0, MSS);
+	next();
+	CHECK_EQ(s.flags & RST, RST);
+	CHECK(gone());
+	tf_teardown();
+}
+
 TEST(reset_when_idle)
 {
 	tf_setup();
