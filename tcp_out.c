@@ -93,37 +93,66 @@ static struct packet_ends tcp_ends(const struct tcp_conn *c)
 
 /* Header and checksum of a segment whose payload is in place */
 static void tcp_fill(struct tcp_conn *c, struct loan *l,
-		     const struct packet_ends *e, uint32_t seq, uint8_t flags)
+		     const struct packet_ends *e, const struct tcp_fields *want)
 {
 	const struct flow_side *g = tcp_guest_side(c);
-	struct tcp_fields f = { .seq = seq, .flags = flags };
+	struct tcp_fields f = *want;
 
-	if (flags & TCP_FLAG_ACK)
+	if (f.flags & TCP_FLAG_ACK)
 		f.ack = c->rcv_nxt;
-	if (flags & TCP_FLAG_URG)
+	if (f.flags & TCP_FLAG_URG)
 		f.urgent = 1;
-	if (!(flags & TCP_FLAG_RST))
-		f.window = tcp_window_field(c, false);
 	packet_put_tcp(frame_l4(l, &g->remote), g->lport, g->rport, &f,
 		       TCP_HLEN);
 	frame_finish(l, e, IPPROTO_TCP, TCP_HLEN);
 }
 
-/* A segment without payload; false: the link has no room */
-static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
+/* Room for a segment without payload; false: the link has none */
+static bool tcp_bare_reserve(struct tcp_conn *c, struct loan *l)
 {
-	struct packet_ends e = tcp_ends(c);
-	struct loan l;
-
-	if (!link_reserve(&l, 1, tcp_l2l3(c) + TCP_HLEN, 0)) {
+	if (!link_reserve(l, 1, tcp_l2l3(c) + TCP_HLEN, 0)) {
 		tcp_conn_block(c);
 		return false;
 	}
-	l.len = 0;
-	tcp_fill(c, &l, &e, seq, flags);
-	link_commit(&l, 1);
-	if (flags & TCP_FLAG_ACK)
+	l->len = 0;
+	return true;
+}
+
+static void tcp_bare_commit(struct tcp_conn *c, struct loan *l,
+			    const struct tcp_fields *f)
+{
+	struct packet_ends e = tcp_ends(c);
+
+	tcp_fill(c, l, &e, f);
+	link_commit(l, 1);
+	if (f->flags & TCP_FLAG_ACK)
 		tcp_ack_sent(c);
+}
+
+/* A segment without payload; false: the link has no room */
+static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
+{
+	struct tcp_fields f = { .seq = seq, .flags = flags };
+	struct loan l;
+
+	if (!tcp_bare_reserve(c, &l))
+		return false;
+	if (!(flags & TCP_FLAG_RST))
+		f.window = tcp_window_field(c, false);
+	tcp_bare_commit(c, &l, &f);
+	return true;
+}
+
+/* With another window it were none (RFC 5681 2); false: as tcp_bare() */
+static bool tcp_dupack(struct tcp_conn *c)
+{
+	struct tcp_fields f = { .seq = c->snd_max, .flags = TCP_FLAG_ACK };
+	struct loan l;
+
+	if (!tcp_bare_reserve(c, &l))
+		return false;
+	f.window = tcp_window_same(c);
+	tcp_bare_commit(c, &l, &f);
 	return true;
 }
 
@@ -300,19 +329,20 @@ static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
 	uint32_t seq = c->snd_nxt;
 
 	for (unsigned i = 0; i < n; i++) {
+		struct tcp_fields f = { .seq = seq, .flags = TCP_FLAG_ACK,
+					.window = tcp_window_field(c, false) };
 		struct loan *l = &tcp_loans[i];
-		uint8_t flags = TCP_FLAG_ACK;
 
 		l->len = len < most ? len : most;
 		l->gso_size = l->len > c->mss ? c->mss : 0;
 		len -= l->len;
 		if (c->urgent && seq == c->urgent_seq) {
-			flags |= TCP_FLAG_URG;
+			f.flags |= TCP_FLAG_URG;
 			c->urgent = false;
 		}
 		if (!len)
-			flags |= TCP_FLAG_PSH | (fin ? TCP_FLAG_FIN : 0);
-		tcp_fill(c, l, &e, seq, flags);
+			f.flags |= TCP_FLAG_PSH | (fin ? TCP_FLAG_FIN : 0);
+		tcp_fill(c, l, &e, &f);
 		seq += (uint32_t)l->len;
 	}
 	tcp_ack_rode(c);
@@ -689,7 +719,7 @@ static bool tcp_needs_timer(const struct tcp_conn *c)
 /* Duplicate ACKs that make the guest resend at once (RFC 5681 3.2) */
 static void tcp_send_dupacks(struct tcp_conn *c)
 {
-	while (c->acks_due && tcp_bare(c, c->snd_max, TCP_FLAG_ACK))
+	while (c->acks_due && tcp_dupack(c))
 		c->acks_due--;
 }
 

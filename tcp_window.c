@@ -225,19 +225,10 @@ usec_t tcp_window_look_at(struct tcp_conn *c)
 	return TCP_WINDOW_LOOK << c->looks++;
 }
 
-/**
- * tcp_window_field() - The window to write into a segment
- * @c:		connection
- * @syn:	the segment has SYN: its window is not scaled (RFC 7323 2.2)
- *
- * Moves the right edge as far as there is room, and remembers it.
- *
- * Return: the header's window field, host order
- */
-uint16_t tcp_window_field(struct tcp_conn *c, bool syn)
+/* The field for a right edge, which is remembered as the header has it */
+static uint16_t tcp_window_tell(struct tcp_conn *c, uint32_t edge,
+				unsigned shift)
 {
-	unsigned shift = syn ? 0 : c->ws_rcv;
-	uint32_t edge = tcp_window_edge(c);
 	uint32_t wnd = edge - c->rcv_nxt;
 
 	if (seq_lt(edge, c->rcv_nxt))
@@ -250,4 +241,29 @@ uint16_t tcp_window_field(struct tcp_conn *c, bool syn)
 		wnd = 0xffff;
 	c->rcv_adv = c->rcv_nxt + (wnd << shift);
 	return (uint16_t)wnd;
+}
+
+/**
+ * tcp_window_field() - The window to write into a segment
+ * @c:		connection
+ * @syn:	the segment has SYN: its window is not scaled (RFC 7323 2.2)
+ *
+ * Moves the right edge as far as there is room, and remembers it.
+ *
+ * Return: the header's window field, host order
+ */
+uint16_t tcp_window_field(struct tcp_conn *c, bool syn)
+{
+	return tcp_window_tell(c, tcp_window_edge(c), syn ? 0 : c->ws_rcv);
+}
+
+/**
+ * tcp_window_same() - The window of a duplicate ACK: the right edge stays
+ * @c:		synchronized connection
+ *
+ * Return: the header's window field, host order
+ */
+uint16_t tcp_window_same(struct tcp_conn *c)
+{
+	return tcp_window_tell(c, c->rcv_adv, c->ws_rcv);
 }

@@ -17,5 +17,6 @@ void tcp_window_took(struct tcp_conn *c, size_t len);
 bool tcp_window_update(struct tcp_conn *c);
 usec_t tcp_window_look_at(struct tcp_conn *c);
 uint16_t tcp_window_field(struct tcp_conn *c, bool syn);
+uint16_t tcp_window_same(struct tcp_conn *c);
 
 #endif /* TCP_WINDOW_H */

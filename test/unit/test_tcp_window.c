@@ -321,6 +321,33 @@ TEST(update_without_scaling)
 	tf_teardown();
 }
 
+/* Or the guest does not count them (RFC 5681 2), though there is more room */
+TEST(duplicate_acks_have_the_same_window)
+{
+	struct tcp_conn *c;
+	uint32_t was;
+
+	tf_setup();
+	g.ws = -1;
+	open_out();
+	sends(ACK, 0, 0, "0", 1);
+	tf_later(1000);
+	forget();
+	c = conn();
+	/* too much to say by itself that it could be more */
+	was = (c->sndbuf < 0xffff ? c->sndbuf : 0xffff) / 16 * 9;
+	c->rcv_adv = c->rcv_nxt + was;
+	for (int i = 0; i < 5; i++) {
+		sends(ACK, 3 + i, 0, &"345678"[i], 1);
+		SAW(ACK, 0, 1, 0);
+		CHECK_EQ(s.window, was);
+		QUIET();
+	}
+	/* what fills the gap has it open again */
+	CHECK(tcp_window_field(c, false) > was);
+	tf_teardown();
+}
+
 static void open_large(unsigned mtu, int ws)
 {
 	tf_setup_mtu(mtu);
