@@ -31,11 +31,10 @@
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/nomem.h"
 #include "lib/stats.h"
 
 #define ICMP_TIMEOUT		(60 * USEC_PER_SEC)
-/** How long a socket is let alone for which there was no memory */
-#define ICMP_PAUSE		(100 * USEC_PER_MSEC)
 /** Packets taken from a socket a turn */
 #define ICMP_BATCH		16
 #define ICMP_TTL		64
@@ -186,7 +185,7 @@ static void icmp_on_timer(struct timer *t, usec_t now)
 	}
 	if (i->paused)
 		i->paused = loop_mod(&i->watch, EPOLLIN);
-	timer_arm(t, i->paused ? now + ICMP_PAUSE : i->last + ICMP_TIMEOUT);
+	timer_arm(t, i->paused ? now + NOMEM_PAUSE : i->last + ICMP_TIMEOUT);
 }
 
 /* A level-triggered socket would spin */
@@ -194,7 +193,7 @@ static void icmp_pause(struct icmp_flow *i, usec_t now)
 {
 	i->paused = !loop_mod(&i->watch, 0);
 	if (i->paused)
-		timer_arm(&i->timer, now + ICMP_PAUSE);
+		timer_arm(&i->timer, now + NOMEM_PAUSE);
 }
 
 /* One reply in icmp_buffer, if it is one of the flow's peer: the kernel looks
@@ -230,7 +229,7 @@ static void icmp_receive(struct flow *f, usec_t now)
 				       sizeof(icmp_buffer), MSG_DONTWAIT,
 				       &from.sa, &from_len);
 
-		if (len < 0 && (errno == ENOMEM || errno == ENOBUFS))
+		if (len < 0 && nomem(errno))
 			icmp_pause(icmp_of(f), now);
 		if (len < 0)
 			return;

@@ -25,6 +25,7 @@
 #include "frame_out.h"
 #include "lib/bytes.h"
 #include "lib/log.h"
+#include "lib/nomem.h"
 #include "lib/stats.h"
 #include "tcp_ack.h"
 #include "tcp_loss.h"
@@ -161,7 +162,7 @@ static void tcp_flush(struct tcp_conn *c)
 					     (in.oob ? MSG_OOB : 0));
 	while (n < 0 && errno == EINTR);
 
-	if (n < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM) {
+	if (n < 0 && errno != EAGAIN && !nomem(errno)) {
 		c->host_error = true;
 		c->drained = false;
 	}

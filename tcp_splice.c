@@ -48,6 +48,7 @@
 #include "host/nssock.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/nomem.h"
 #include "lib/pipes.h"
 #include "lib/stats.h"
 #include "lib/timer.h"
@@ -203,8 +204,7 @@ static ssize_t tcp_splice_was_read(struct tcp_splice_side *from, ssize_t n)
 /* Errors of a write, or of splice(2), that are of the moment */
 static bool tcp_splice_passes(int error)
 {
-	return error == EAGAIN || error == EINTR || error == ENOBUFS ||
-	       error == ENOMEM;
+	return error == EAGAIN || error == EINTR || nomem(error);
 }
 
 /* Not all was taken, or nothing */

@@ -41,6 +41,7 @@
 
 #include "fwd.h"
 #include "lib/log.h"
+#include "lib/nomem.h"
 #include "lib/slow.h"
 #include "lib/stats.h"
 #include "link/link.h"
@@ -50,8 +51,6 @@
 
 /** A stalled flow tries again even if no writable event came */
 #define UDP_RETRY	(1 * USEC_PER_SEC)
-/** and where none can come: it was the host that had no memory */
-#define UDP_RETRY_MEMORY	(100 * USEC_PER_MSEC)
 
 #define UDP_TTL		64
 #define UDP_EXPECT	2048
@@ -173,8 +172,9 @@ static void udp_flow_on_event(struct watch *w, uint32_t events, usec_t now)
 	if (!(events & EPOLLIN))
 		return;
 	rc = udp_out_recv(f);
+	/* No event tells that the host has memory again */
 	if (rc < 0)
-		udp_flow_stall(f, now + (rc == -ENOMEM ? UDP_RETRY_MEMORY :
+		udp_flow_stall(f, now + (rc == -ENOMEM ? NOMEM_PAUSE :
 							 UDP_RETRY));
 	else if (rc)
 		udp_flow_spoke(f, !u->guest, now);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/nomem.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_err.h"
@@ -245,7 +246,7 @@ static void udp_in_failed(struct flow *f, int rc, const struct slice *data)
 
 static bool udp_in_full(int rc)
 {
-	return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM;
+	return rc == -EAGAIN || nomem(-rc);
 }
 
 static void udp_in_send_batch(struct flow *f)

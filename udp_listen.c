@@ -21,6 +21,7 @@
 
 #include "fwd.h"
 #include "fwd_listen.h"
+#include "lib/nomem.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_flow.h"
@@ -158,7 +159,7 @@ static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
 	}
 	/* any other error is cleared by the call that returns it */
 	n = recvmmsg(w->fd, batch.msg, UDP_LISTEN_BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0 && (errno == ENOMEM || errno == ENOBUFS))
+	if (n < 0 && nomem(errno))
 		fwd_listen_pause((void *)w, now);
 	for (int i = 0; i < n; i++)
 		udp_listen_forward(l, (unsigned)i, now);

@@ -44,6 +44,7 @@
 #include "frame_out.h"
 #include "guest.h"
 #include "lib/bytes.h"
+#include "lib/nomem.h"
 #include "lib/stats.h"
 #include "link/link.h"
 #include "udp_conv.h"
@@ -201,7 +202,7 @@ static int udp_out_fetch(int fd, unsigned n)
 
 	if (got >= 0)
 		return got;
-	return errno == ENOMEM || errno == ENOBUFS ? -ENOMEM : 0;
+	return nomem(errno) ? -ENOMEM : 0;
 }
 
 /* Size of all of the batch, the last of which may be shorter; 0: of no one */

@@ -33,12 +33,11 @@
 #include "fwd.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/nomem.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_out.h"
 
-/** How long a socket is let alone for which there was no memory */
-#define UDP_SPLICE_PAUSE	(100 * USEC_PER_MSEC)
 /** Datagrams a call */
 #define UDP_SPLICE_BATCH	64
 
@@ -167,7 +166,7 @@ static void udp_splice_on_timer(struct timer *t, usec_t now)
 	}
 	if (u->paused)
 		u->paused = loop_mod(&u->watch, EPOLLIN);
-	timer_arm(t, u->paused ? now + UDP_SPLICE_PAUSE : due);
+	timer_arm(t, u->paused ? now + NOMEM_PAUSE : due);
 }
 
 /* A level-triggered socket would spin */
@@ -175,7 +174,7 @@ static void udp_splice_pause(struct udp_splice *u, usec_t now)
 {
 	u->paused = !loop_mod(&u->watch, 0);
 	if (u->paused)
-		timer_arm(&u->timer, now + UDP_SPLICE_PAUSE);
+		timer_arm(&u->timer, now + NOMEM_PAUSE);
 }
 
 /*
@@ -277,7 +276,7 @@ static void udp_splice_on_event(struct watch *w, uint32_t events, usec_t now)
 	}
 	/* an error, refused that is, is cleared by the call that returns it */
 	n = recvmmsg(w->fd, answers.msg, UDP_SPLICE_BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0 && (errno == ENOMEM || errno == ENOBUFS))
+	if (n < 0 && nomem(errno))
 		udp_splice_pause(udp_splice_of(f), now);
 	if (n <= 0)
 		return;

@@ -40,6 +40,7 @@
 #include "lib/bytes.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/nomem.h"
 #include "lib/stats.h"
 
 #define STREAM_PREFIX		4
@@ -152,7 +153,7 @@ static void stream_go_on(struct timer *t, usec_t now)
 /* The kernel has no memory just now: nothing was received or sent */
 static bool stream_pause(int error)
 {
-	if (error != ENOMEM && error != ENOBUFS)
+	if (!nomem(error))
 		return false;
 	warn_limited("The client's socket has to wait: %s", strerror(error));
 	timer_arm(&client.again, clock_now() + STREAM_PAUSE);

@@ -552,15 +552,6 @@ void vhost_net_reset(void)
 	vhost_net_features(0);
 }
 
-/*
- * The driver outlives us, and goes on with who comes next: what it sees of its
- * queues is what it sees after a stop that was asked for
- */
-static void net_close(void)
-{
-	vhost_net_reset();
-}
-
 static const struct link_ops net_ops = {
 	.name = "vhost-user",
 	.receive = net_receive,
@@ -569,7 +560,11 @@ static const struct link_ops net_ops = {
 	.commit = net_commit,
 	.flush = net_flush,
 	.caps = net_caps_now,
-	.close = net_close,
+	/*
+	 * The driver outlives us, and goes on with who comes next: what it sees
+	 * of its queues is what it sees after a stop that was asked for
+	 */
+	.close = vhost_net_reset,
 };
 
 /**

@@ -134,6 +134,13 @@ void peer_resets(void);
 size_t peer_drains(size_t max);
 const uint8_t *pattern(size_t off);
 
+/** Of an MTU of 1500 */
+#define MSS	1460
+
+/** The segment last looked at carries the stream's bytes of its place */
+#define RIGHT()								\
+	CHECK(!memcmp(s.data, pattern((size_t)s.seq), s.len))
+
 /** The next segment has these flags, relative sequence numbers and length */
 #define SAW(f, sq, ak, n)						\
 	do {								\

@@ -55,6 +55,15 @@ TEST(ack_rides_on_data)
 	tf_teardown();
 }
 
+/* A guest that scales its window, so that ours is no limit */
+static void open_wide(void)
+{
+	tf_setup();
+	g.ws = 8;
+	open_out();
+	peer_drains(0);
+}
+
 /* Segments of a stream, one a batch; the peer reads; how many ACKs came */
 static unsigned streams(int32_t *seq, unsigned n)
 {
@@ -87,10 +96,7 @@ TEST(ack_in_a_stream)
 {
 	int32_t seq = 0;
 
-	tf_setup();
-	g.ws = 8;
-	open_out();
-	peer_drains(0);
+	open_wide();
 	CHECK_EQ(streams(&seq, 7), 7);
 	CHECK_EQ(streams(&seq, 100), 50);
 	/* the last one is not waited for longer than this */
@@ -111,10 +117,7 @@ TEST(ack_in_a_stream_awaited)
 {
 	int32_t seq = 0;
 
-	tf_setup();
-	g.ws = 8;
-	open_out();
-	peer_drains(0);
+	open_wide();
 	CHECK_EQ(streams(&seq, 7), 7);
 	waits(&seq);
 	CHECK_EQ(streams(&seq, 40), 40);
@@ -127,10 +130,7 @@ TEST(ack_in_a_stream_awaited_at_the_end)
 {
 	int32_t seq = 0;
 
-	tf_setup();
-	g.ws = 8;
-	open_out();
-	peer_drains(0);
+	open_wide();
 	shutdown(g.fd, SHUT_WR);
 	tf_turns();
 	SAW(FIN | ACK, 0, 0, 0);
@@ -161,10 +161,7 @@ TEST(ack_in_a_stream_small_window)
 {
 	int32_t seq = 0;
 
-	tf_setup();
-	g.ws = 8;
-	open_out();
-	peer_drains(0);
+	open_wide();
 	streams(&seq, 100);
 	conn()->rcv_adv = conn()->rcv_nxt + 3000;
 	sends(ACK, seq, 0, pattern((size_t)seq), 1460);

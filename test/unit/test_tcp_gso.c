@@ -13,12 +13,8 @@
 #include "tcp_out.h"
 #include "test/unit/tcpfix.h"
 
-#define MSS	1460
 /* Most payload of a frame, in whole segments */
 #define MOST	(65495 / MSS * MSS)
-
-#define RIGHT()								\
-	CHECK(!memcmp(s.data, pattern((size_t)s.seq), s.len))
 
 static void setup(unsigned mtu)
 {

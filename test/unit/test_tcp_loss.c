@@ -11,12 +11,6 @@
 #include "tcp.h"
 #include "test/unit/tcpfix.h"
 
-#define MSS	1460
-
-/* The segment last looked at carries the stream's bytes of its place */
-#define RIGHT()								\
-	CHECK(!memcmp(s.data, pattern((size_t)s.seq), s.len))
-
 /* How far the guest was sent data, in order, from segment n on */
 static unsigned sent_from(unsigned n)
 {
@@ -52,6 +46,16 @@ static void silence(unsigned n)
 	QUIET();
 }
 
+/* More is sent, and what answers to what was sent twice begins no recovery */
+static void duplicates_are_ours(void)
+{
+	peer_sends(pattern(20 * MSS), 4 * MSS);
+	CHECK_EQ(sent_from(20), 24);
+	for (int i = 0; i < 5; i++)
+		guest_acks(20);
+	QUIET();
+}
+
 static void nothing_lost(void)
 {
 	under_way(20);
@@ -64,12 +68,7 @@ static void nothing_lost(void)
 		guest_acks(i);
 	}
 	QUIET();
-	/* what answers to the two begins no recovery */
-	peer_sends(pattern(20 * MSS), 4 * MSS);
-	CHECK_EQ(sent_from(20), 24);
-	for (int i = 0; i < 5; i++)
-		guest_acks(20);
-	QUIET();
+	duplicates_are_ours();
 	/* ... but later duplicates do */
 	guest_acks(22);
 	for (int i = 0; i < 3; i++)
@@ -139,11 +138,7 @@ TEST(silence_for_long)
 		queue(ACK, 0, (int32_t)i * MSS, NULL, 0);
 	flush();
 	QUIET();
-	peer_sends(pattern(20 * MSS), 4 * MSS);
-	CHECK_EQ(sent_from(20), 24);
-	for (int i = 0; i < 5; i++)
-		guest_acks(20);
-	QUIET();
+	duplicates_are_ours();
 	tf_teardown();
 }
 

@@ -17,12 +17,6 @@
 #include "tcp_loss.h"
 #include "test/unit/tcpfix.h"
 
-#define MSS 1460
-
-/* The segment last looked at carries the stream's bytes of its place */
-#define RIGHT()								\
-	CHECK(!memcmp(s.data, pattern((size_t)s.seq), s.len))
-
 /* As many bytes as the guest got, in order, from off on */
 static int32_t received(int32_t off)
 {
