@@ -196,11 +196,14 @@ def test_debug_says_more(daemon):
     assert out[0] < out[1] <= out[2]
 
 
-def test_default_socket(net):
+def test_default_socket(monkeypatch):
     """Without --socket: the first free of /tmp/passt_1.socket ... _64. In a
-    /tmp that nobody else has."""
+    /tmp that nobody else has, nor the binary where all of this is in there."""
     place = Netns()
-    place.sh("mount -t tmpfs -o mode=1777 tmpfs /tmp; touch /tmp/passt_1.socket")
+    place.sh("mount -t tmpfs -o mode=755 tmpfs /mnt; cp '%s' /mnt/passt; "
+             "mount -t tmpfs -o mode=1777 tmpfs /tmp; touch /tmp/passt_1.socket"
+             % os.path.abspath(rd.binary()))
+    monkeypatch.setenv("PASST", "/mnt/passt")
     tmp = "/proc/%d/root/tmp" % place.proc.pid
     pids = []
     for n in 2, 3:
