@@ -48,10 +48,13 @@ static struct tcp_conn *tcp_conn_of(struct flow *f)
 static void tcp_socket_options(int fd)
 {
 	static const int on = 1;
+	static const uint32_t any = UINT32_MAX;
 
-	/* Neither can fail on a TCP socket; both are for speed and order only */
+	/* None can fail on a TCP socket; they are for speed and order only */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	/* The window is the room in the send queue: it is to be taken, then */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &any, sizeof(any));
 }
 
 /* RFC 6528 3: a clock of 4 us plus a keyed hash of the connection */

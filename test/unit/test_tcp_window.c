@@ -114,6 +114,30 @@ TEST(closes_in_time)
 	tf_teardown();
 }
 
+/*
+ * Nor where the host is told to keep little that is not sent yet, which a socket
+ * that has room then takes no more of (tcp(7), TCP_NOTSENT_LOWAT)
+ */
+TEST(host_that_keeps_little_unsent)
+{
+	static const char *const path = "/proc/sys/net/ipv4/tcp_notsent_lowat";
+	int32_t end = 1;
+
+	CHECK(hostns_write(path, "4096"));
+	open_slow(8);
+	for (int i = 0; i < 10; i++) {
+		end = fill(end, 1460, 10);
+		CHECK(!conn()->bounced);
+		usleep(20000);
+		tf_later(USEC_PER_SEC);
+		hears();
+	}
+	CHECK(end > 30000);
+	CHECK_EQ(conn()->rcv_nxt - g.iss - 1, end);
+	tf_teardown();
+	CHECK(hostns_write(path, "4294967295"));
+}
+
 /* The peer reads: the window opens by itself, and so on to the last byte */
 TEST(opens_again)
 {
