@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "flow.h"
+#include "fwd_listen.h"
 #include "lib/addr.h"
 #include "tcp.h"
 #include "test/unit/tcpfix.h"
@@ -567,6 +568,26 @@ TEST(accept_without_descriptors)
 	setrlimit(RLIMIT_NOFILE, &was);
 	CHECK_EQ(tf_turns(), 0);
 	tf_later(110 * USEC_PER_MSEC);
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	tf_teardown();
+}
+
+/* Ended behind our back, as by `ss -K`: no busy loop, the port is free again */
+TEST(listener_is_ended)
+{
+	struct fwd_port p = { .proto = IPPROTO_TCP, .way = FWD_IN,
+			      .families = FWD_V4 | FWD_V6 };
+
+	tf_setup();
+	p.rule = fwd_rule(IPPROTO_TCP, FWD_IN, 0);
+	p.port = p.rule->first;
+	CHECK(!shutdown(fwd_listen_on(IPPROTO_TCP, FWD_IN, p.port)->watch.fd,
+			SHUT_RDWR));
+	CHECK_EQ(tf_turns(), 1);
+	CHECK(!fwd_listen_on(IPPROTO_TCP, FWD_IN, p.port));
+	CHECK_EQ(fwd_listen_open(&p), 0);
+	peer_connect();
 	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	tf_teardown();
