@@ -133,7 +133,7 @@ void tcp_open_connected(struct tcp_conn *c, usec_t now)
 	}
 	tcp_window_start(c);
 	tcp_conn_move(c, TCPM_CONNECTED);
-	tcp_out_syn(c, now);
+	tcp_out_open(c, now);
 }
 
 static bool tcp_connect(struct tcp_conn *c, int fd, usec_t now)
@@ -275,7 +275,7 @@ static void tcp_open_in(int fd, const struct port_rule *r,
 	c->snd_una = c->snd_nxt = c->snd_max = tcp_isn(&g, now);
 	c->ws_rcv = TCP_WINDOW_SHIFT;
 	tcp_window_start(c);
-	tcp_out_syn(c, now);
+	tcp_out_open(c, now);
 }
 
 /* A connection was accepted: to the guest, or past the link */

@@ -514,20 +514,40 @@ static uint32_t tcp_last(const struct tcp_conn *c)
 }
 
 /**
+ * tcp_out_open() - Begin by SYN or SYN-ACK; on a full link, once there is room
+ * @c:		connection in SYN_SENT or SYN_RCVD
+ * @now:	turn's time, usec
+ */
+void tcp_out_open(struct tcp_conn *c, usec_t now)
+{
+	c->again = TCP_AGAIN_NOTHING;
+	if (tcp_out_syn(c, now))
+		return;
+	c->again = TCP_AGAIN_FIRST;
+	tcp_conn_block(c);
+}
+
+/**
  * tcp_out_data() - Send what the socket has and the guest's window takes
  * @c:		connection, in any state
  * @now:	turn's time, usec
  *
  * Before it the first segment, or after it the last, where either is to be sent
- * again. The connection may have ended on return (TCPS_CLOSED).
+ * again; a SYN that had no room. The connection may have ended on return
+ * (TCPS_CLOSED).
  */
 void tcp_out_data(struct tcp_conn *c, usec_t now)
 {
 	enum tcp_again again = c->again;
 	uint32_t max = c->snd_max;
 
+	if (!tcp_conn_synchronized(c)) {
+		if (again && c->watch.fd >= 0 && !c->blocked.pprev)
+			tcp_out_open(c, now);
+		return;
+	}
 	c->again = TCP_AGAIN_NOTHING;
-	if (!tcp_conn_synchronized(c) || c->watch.fd < 0 || c->snd_una == max)
+	if (c->watch.fd < 0 || c->snd_una == max)
 		again = TCP_AGAIN_NOTHING;
 	if (again == TCP_AGAIN_FIRST)
 		tcp_send_again(c, c->snd_una, now);

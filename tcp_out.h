@@ -20,6 +20,7 @@ struct tcp_limits {
 
 void tcp_out_init(const struct tcp_limits *limits);
 bool tcp_out_syn(struct tcp_conn *c, usec_t now);
+void tcp_out_open(struct tcp_conn *c, usec_t now);
 void tcp_out_data(struct tcp_conn *c, usec_t now);
 void tcp_out_keepalive(struct tcp_conn *c);
 void tcp_out_urgent(struct tcp_conn *c);

@@ -435,11 +435,54 @@ TEST(syn_and_a_full_link)
 	tf_turns();
 	for (int i = 0; i < 400; i++)
 		tf_later(USEC_PER_SEC);
-	memlink_set_room(MEMLINK_FRAMES);
 	STATE(SYN_SENT);
-	for (int i = 0; i < 130 && !waiting(); i++)
-		tf_later(USEC_PER_SEC);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
 	SAW(SYN, -1, 0, 0);
+	QUIET();
+	tf_later(990 * USEC_PER_MSEC);
+	QUIET();
+	tf_later(20 * USEC_PER_MSEC);
+	SAW(SYN, -1, 0, 0);
+	tf_teardown();
+}
+
+/* It does not wait for the clock; nor does a SYN-ACK, whatever comes meanwhile */
+TEST(syn_ack_and_a_full_link)
+{
+	tf_setup();
+	peer_listen("127.0.0.1");
+	memlink_set_room(0);
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	STATE(SYN_RCVD);
+	peer_accept();
+	peer_sends("hello", 5);
+	tcp_link_writable(tf_now);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	SAW(SYN | ACK, -1, 0, 0);
+	tcp_link_writable(tf_now);
+	QUIET();
+	sends(ACK, 0, 0, NULL, 0);
+	SAW(ACK, 0, 0, 5);
+	tf_teardown();
+}
+
+/* One that is over before there was room is told of by RST alone */
+TEST(reset_before_a_syn_went)
+{
+	tf_setup();
+	memlink_set_room(0);
+	peer_connect();
+	tf_turns();
+	peer_resets();
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	flow_reap();
+	CHECK_EQ(waiting(), 1);
+	CHECK_EQ(next()->flags, RST);
+	CHECK(gone());
 	tf_teardown();
 }
 
