@@ -123,10 +123,9 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 void tcp_open_connected(struct tcp_conn *c, usec_t now)
 {
 	socklen_t len = sizeof(int);
-	int error = 0;
+	int error = EIO;
 
-	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		error = errno;
+	getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error) {
 		tcp_connect_failed(c, error);
 		return;

@@ -5,7 +5,10 @@
 #include "tcp_open.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -13,8 +16,12 @@
 
 #include "flow.h"
 #include "fwd_listen.h"
+#include "guest.h"
 #include "lib/addr.h"
+#include "lib/bytes.h"
+#include "lib/slow.h"
 #include "tcp.h"
+#include "test/unit/hostns.h"
 #include "test/unit/tcpfix.h"
 
 static char text[64];
@@ -633,6 +640,315 @@ TEST(listener_is_ended)
 	peer_connect();
 	tf_turns();
 	SAW(SYN, -1, 0, 0);
+	tf_teardown();
+}
+
+/* A server whose queue is full: it does not answer any more */
+static void peer_is_deaf(void)
+{
+	struct endpoint e = { .addr = tf_addr("127.0.0.1") };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+
+	peer_listen("127.0.0.1");
+	CHECK(!listen(g.listener, 0));
+	CHECK(!getsockname(g.listener, &sa.sa, &len));
+	g.fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(!connect(g.fd, &sa.sa, len));
+}
+
+/* Nobody answers the host: the guest's program finds out by itself */
+TEST(time_out_is_silence)
+{
+	tf_setup();
+	peer_is_deaf();
+	sends(SYN, -1, 0, NULL, 0);
+	CHECK_EQ(tf_turns(), 0);
+	STATE(CONNECTING);
+	CHECK(!setsockopt(conn()->watch.fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+			  &(int){ 1 }, sizeof(int)));
+	for (int i = 0; i < 1000 && !gone(); i++)
+		tf_turns();
+	CHECK(gone());
+	QUIET();
+	tf_teardown();
+}
+
+/* Of the SYN that the host's kernel sent last: IP header and 8 bytes of TCP */
+static bool sniff(int raw, uint8_t quote[IP4_HLEN + 8])
+{
+	uint8_t b[128];
+
+	while (recv(raw, b, sizeof(b), MSG_DONTWAIT) > IP4_HLEN + TCP_HLEN) {
+		if (get_be16(b + IP4_HLEN + 2) != g.dport ||
+		    b[IP4_HLEN + 13] != SYN)
+			continue;
+		memcpy(quote, b, IP4_HLEN + 8);
+		return true;
+	}
+	return false;
+}
+
+/* A router says so, after a while */
+TEST(unreachable_after_all)
+{
+	uint8_t icmp[8 + IP4_HLEN + 8] = { 3, 1 };
+	const uint8_t *f;
+	size_t len;
+	int raw;
+
+	tf_setup();
+	peer_is_deaf();
+	raw = socket(AF_INET, SOCK_RAW, IPPROTO_TCP);
+	sends(SYN, -1, 0, NULL, 0);
+	CHECK(sniff(raw, icmp + 8));
+	close(raw);
+	CHECK(hostns_icmp("127.0.0.1", "127.0.0.1", icmp, sizeof(icmp)));
+	tf_turns();
+	CHECK(gone());
+	CHECK_EQ(waiting(), 1);
+	f = memlink_frame(0, &len, NULL);
+	CHECK_EQ(f[ETH_HLEN_ + 9], IPPROTO_ICMP);
+	CHECK_EQ(f[ETH_HLEN_ + IP4_HLEN], 3);
+	CHECK_EQ(f[ETH_HLEN_ + IP4_HLEN + 1], 1);
+	/* of the guest's SYN */
+	f += ETH_HLEN_ + IP4_HLEN + 8 + IP4_HLEN;
+	CHECK_EQ(get_be16(f), g.sport);
+	CHECK_EQ(get_be16(f + 2), g.dport);
+	CHECK_EQ(get_be32(f + 4), g.iss);
+	forget();
+	tf_teardown();
+}
+
+/* Enough for this turn: the guest sends its SYN again */
+TEST(turn_is_over)
+{
+	tf_setup();
+	peer_listen("127.0.0.1");
+	slow_call(tf_now, SLOW_TURN + 1);
+	sends(SYN, -1, 0, NULL, 0);
+	CHECK(gone());
+	QUIET();
+	tf_later(1000);
+	sends(SYN, -1, 0, NULL, 0);
+	STATE(CONNECTING);
+	tf_teardown();
+}
+
+/* No room for another: the guest asks again, a client is refused */
+TEST(table_is_full)
+{
+	static struct flow *f[FLOW_MAX];
+	unsigned n = 0;
+
+	tf_setup();
+	while (n < FLOW_MAX && (f[n] = flow_new(FLOW_UDP, IPPROTO_UDP)))
+		n++;
+	CHECK_EQ(n, FLOW_MAX);
+	peer_listen("127.0.0.1");
+	sends(SYN, -1, 0, NULL, 0);
+	QUIET();
+	peer_connect();
+	tf_turns();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	QUIET();
+	while (n)
+		flow_end(f[--n]);
+	tf_teardown();
+}
+
+/* Refused at once, and no room to say so: its SYN again changes nothing */
+TEST(refused_twice_and_a_full_link)
+{
+	static const char *const range =
+		"/proc/sys/net/ipv4/ip_local_port_range";
+
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	char one[32];
+
+	tf_setup();
+	peer_is_deaf();
+	CHECK(!getsockname(g.fd, &sa.sa, &len));
+	snprintf(one, sizeof(one), "%u %u", ntohs(sa.sin.sin_port),
+		 ntohs(sa.sin.sin_port));
+	/* the only port, and it has been there already */
+	CHECK(hostns_write(range, one));
+	g.irs = (uint32_t)-1;
+	memlink_set_room(0);
+	queue(SYN, -1, 0, NULL, 0);
+	queue(SYN, -1, 0, NULL, 0);
+	flush();
+	CHECK_EQ(flow_count(), 1);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	flow_reap();
+	SAW(RST | ACK, 0, 0, 0);
+	QUIET();
+	CHECK(gone());
+	CHECK(hostns_write(range, "32768 60999"));
+	tf_teardown();
+}
+
+/* Reset before it was accepted: told of, and gone */
+TEST(client_is_quicker)
+{
+	static const struct linger l = { .l_onoff = 1 };
+
+	tf_setup();
+	peer_connect();
+	CHECK_EQ(send(g.fd, "x", 1, 0), 1);
+	setsockopt(g.fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(g.fd);
+	g.fd = -1;
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	SAW(RST, 0, 0, 0);
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* The server resets while the guest's ACK is under way: what it said comes */
+TEST(server_resets_at_once)
+{
+	tf_setup();
+	peer_listen("127.0.0.1");
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	SAW(SYN | ACK, -1, 0, 0);
+	peer_accept();
+	peer_sends("bye", 3);
+	peer_resets();
+	QUIET();
+	STATE(SYN_RCVD);
+	sends(ACK, 0, 0, NULL, 0);
+	SAW(ACK, 0, 0, 3);
+	SAW(RST | ACK, 3, 0, 0);
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* There is no guest, or no address that it could answer to */
+TEST(client_that_leads_nowhere)
+{
+	tf_setup();
+	guest_forget();
+	peer_connect();
+	tf_turns();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	QUIET();
+	CHECK(gone());
+	tf_teardown();
+	tf_setup();
+	tf_conf.family[CONF_V4].map_host_loopback = ADDR_ANY4;
+	peer_connect();
+	tf_turns();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	QUIET();
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* A client at a port of its own, to one of the host's loopback addresses */
+static int client(uint16_t port, const char *to)
+{
+	static const int on = 1;
+	struct endpoint e = { .addr = tf_addr("127.0.0.1"), .port = port };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+
+	CHECK(!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
+	CHECK(!bind(fd, &sa.sa, len));
+	e = (struct endpoint){ tf_addr(to), tf_conf.tcp_ports.rule[0].first, 0 };
+	len = addr_to_sockaddr(&e, &sa);
+	CHECK(!connect(fd, &sa.sa, len) || errno == EINPROGRESS);
+	return fd;
+}
+
+/*
+ * Two clients that the guest could not tell apart: the second one is refused,
+ * until all that is left of the first is TIME-WAIT
+ */
+TEST(clients_that_look_the_same)
+{
+	int first;
+
+	tf_setup();
+	g.sport = 80;
+	g.dport = 40123;
+	first = client(g.dport, "127.0.0.1");
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	sends(SYN | ACK, -1, 0, NULL, 0);
+	forget();
+	g.fd = client(g.dport, "127.0.0.2");
+	tf_turns();
+	CHECK_EQ(peer_error(), ECONNRESET);
+	QUIET();
+	CHECK_EQ(flow_count(), 1);
+	close(g.fd);
+	shutdown(first, SHUT_WR);
+	tf_turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	sends(ACK | FIN, 0, 1, NULL, 0);
+	SAW(ACK, 1, 1, 0);
+	STATE(TIME_WAIT);
+	g.fd = client(g.dport, "127.0.0.2");
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	CHECK_EQ(flow_count(), 1);
+	STATE(SYN_SENT);
+	close(first);
+	tf_teardown();
+}
+
+/* The descriptor of the loop's epoll is another file for the moment */
+static int epoll_hide(int *saved)
+{
+	char path[32], what[64];
+	int fd, null = open("/dev/null", O_RDONLY);
+
+	for (fd = 0; fd < 1024; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+		n = readlink(path, what, sizeof(what) - 1);
+		what[n > 0 ? n : 0] = '\0';
+		if (strstr(what, "eventpoll"))
+			break;
+	}
+	*saved = dup(fd);
+	CHECK_EQ(dup2(null, fd), fd);
+	close(null);
+	return fd;
+}
+
+static void epoll_show(int fd, int saved)
+{
+	CHECK_EQ(dup2(saved, fd), fd);
+	close(saved);
+}
+
+/* Nothing more can be watched: as if the guest's SYN were lost; reset */
+TEST(nothing_can_be_watched)
+{
+	struct fwd_listener *l;
+	int fd, saved;
+
+	tf_setup();
+	l = fwd_listen_on(IPPROTO_TCP, FWD_IN, tf_conf.tcp_ports.rule[0].first);
+	peer_listen("127.0.0.1");
+	fd = epoll_hide(&saved);
+	sends(SYN, -1, 0, NULL, 0);
+	CHECK(gone());
+	peer_connect();
+	l->watch.fn(&l->watch, EPOLLIN, tf_now);
+	flow_reap();
+	epoll_show(fd, saved);
+	CHECK(gone());
+	QUIET();
+	CHECK_EQ(peer_error(), ECONNRESET);
 	tf_teardown();
 }
 
