@@ -736,6 +736,18 @@ static bool tcp_needs_timer(const struct tcp_conn *c)
 	return tcp_conn_synchronized(c) && !c->snd_wnd && tcp_has_more(c);
 }
 
+/*
+ * Where an ACK stands: behind all that was sent, but not beyond the window. The
+ * guest would drop it (RFC 9293 3.4), and with it what opens our own window: two
+ * ends that both wait for room would do so for ever.
+ */
+static uint32_t tcp_ack_seq(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_max - c->snd_una;
+
+	return c->snd_una + (flight < c->snd_wnd ? flight : c->snd_wnd);
+}
+
 /* Duplicate ACKs that make the guest resend at once (RFC 5681 3.2) */
 static void tcp_send_dupacks(struct tcp_conn *c)
 {
@@ -762,7 +774,7 @@ void tcp_out_settle(struct tcp_conn *c, usec_t now)
 		if (c->probe_due && c->snd_una == c->snd_max)
 			tcp_out_keepalive(c);
 		if (c->watch.fd < 0 ? c->ack_now : tcp_ack_wanted(c, now))
-			tcp_bare(c, c->snd_max, TCP_FLAG_ACK);
+			tcp_bare(c, tcp_ack_seq(c), TCP_FLAG_ACK);
 		tcp_ack_watch(c, now);
 		tcp_send_dupacks(c);
 	}

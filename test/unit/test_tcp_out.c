@@ -437,6 +437,49 @@ TEST(probe_is_taken)
 	tf_teardown();
 }
 
+/*
+ * A guest that does not read may still write. It takes an ACK for none that is
+ * beyond its window, as the byte of a probe is, and Linux drops those.
+ */
+TEST(ack_behind_a_closed_window)
+{
+	tf_setup();
+	open_out();
+	g.window = 0;
+	sends(ACK, 0, 0, NULL, 0);
+	peer_sends(pattern(0), 3000);
+	tf_later(1100 * USEC_PER_MSEC);
+	SAW(ACK, 0, 0, 1);
+	sends(ACK, 0, 0, NULL, 0);
+	QUIET();
+	sends(ACK, 0, 0, "x", 1);
+	tf_later(1000);
+	SAW(ACK, 0, 1, 0);
+	/* the byte was taken after all */
+	sends(ACK, 1, 1, "y", 1);
+	tf_later(1000);
+	SAW(ACK, 1, 2, 0);
+	tf_teardown();
+}
+
+/* ... and the same of a window that shrank */
+TEST(ack_beyond_a_smaller_window)
+{
+	tf_setup();
+	open_out();
+	peer_sends(pattern(0), 4 * MSS);
+	forget();
+	g.window = 1000;
+	sends(ACK, 0, MSS, "x", 1);
+	tf_later(1000);
+	SAW(ACK, MSS + 1000, 1, 0);
+	g.window = 5 * MSS;
+	sends(ACK, 1, MSS, "y", 1);
+	tf_later(1000);
+	SAW(ACK, 4 * MSS, 2, 0);
+	tf_teardown();
+}
+
 /* No answer at all: given up */
 TEST(probe_without_answer)
 {
