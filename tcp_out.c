@@ -129,6 +129,18 @@ static void tcp_bare_commit(struct tcp_conn *c, struct loan *l,
 		tcp_ack_sent(c);
 }
 
+/*
+ * Where ACK and RST stand: behind all that was sent, but not beyond the window.
+ * The guest would drop it (RFC 9293 3.4), and with it what opens our own window:
+ * two ends that both wait for room would do so for ever.
+ */
+static uint32_t tcp_bare_seq(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_max - c->snd_una;
+
+	return c->snd_una + (flight < c->snd_wnd ? flight : c->snd_wnd);
+}
+
 /* A segment without payload; false: the link has no room */
 static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
 {
@@ -614,11 +626,8 @@ void tcp_out_urgent(struct tcp_conn *c)
 void tcp_out_abort(struct tcp_conn *c)
 {
 	bool ack = c->state != TCPS_SYN_SENT;
-	uint32_t seq = c->snd_max;
+	uint32_t seq = tcp_conn_synchronized(c) ? tcp_bare_seq(c) : c->snd_max;
 
-	/* What a closed window refused is not where the guest stands */
-	if (ack && !c->snd_wnd)
-		seq = c->snd_una;
 	if (c->state == TCPS_CONNECTING)
 		seq = 0;
 	c->reset_due = !tcp_bare(c, seq, TCP_FLAG_RST |
@@ -736,18 +745,6 @@ static bool tcp_needs_timer(const struct tcp_conn *c)
 	return tcp_conn_synchronized(c) && !c->snd_wnd && tcp_has_more(c);
 }
 
-/*
- * Where an ACK stands: behind all that was sent, but not beyond the window. The
- * guest would drop it (RFC 9293 3.4), and with it what opens our own window: two
- * ends that both wait for room would do so for ever.
- */
-static uint32_t tcp_ack_seq(const struct tcp_conn *c)
-{
-	uint32_t flight = c->snd_max - c->snd_una;
-
-	return c->snd_una + (flight < c->snd_wnd ? flight : c->snd_wnd);
-}
-
 /* Duplicate ACKs that make the guest resend at once (RFC 5681 3.2) */
 static void tcp_send_dupacks(struct tcp_conn *c)
 {
@@ -774,7 +771,7 @@ void tcp_out_settle(struct tcp_conn *c, usec_t now)
 		if (c->probe_due && c->snd_una == c->snd_max)
 			tcp_out_keepalive(c);
 		if (c->watch.fd < 0 ? c->ack_now : tcp_ack_wanted(c, now))
-			tcp_bare(c, tcp_ack_seq(c), TCP_FLAG_ACK);
+			tcp_bare(c, tcp_bare_seq(c), TCP_FLAG_ACK);
 		tcp_ack_watch(c, now);
 		tcp_send_dupacks(c);
 	}

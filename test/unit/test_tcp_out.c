@@ -714,6 +714,40 @@ TEST(reset_behind_a_closed_window)
 	tf_teardown();
 }
 
+/* ... and a RST, where a window shrank: beyond it, it were not heard */
+TEST(reset_beyond_a_smaller_window)
+{
+	tf_setup();
+	open_out();
+	peer_sends(pattern(0), 4 * MSS);
+	forget();
+	g.window = 1000;
+	sends(ACK, 0, MSS, NULL, 0);
+	peer_resets();
+	SAW(RST | ACK, MSS + 1000, 0, 0);
+	CHECK(gone());
+	tf_teardown();
+}
+
+/* A guest whose SYN had no window may have opened all the same */
+TEST(giving_up_on_a_syn_without_window)
+{
+	tf_setup();
+	g.window = 0;
+	peer_listen("127.0.0.1");
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	for (int i = 0; i < 300 && !gone(); i++) {
+		tf_later(USEC_PER_SEC);
+		while (waiting())
+			next();
+	}
+	CHECK(gone());
+	CHECK_EQ(s.flags, RST | ACK);
+	CHECK_EQ(s.seq, 0);
+	tf_teardown();
+}
+
 /* Full: data stays where it is, and goes on when there is room */
 TEST(link_is_full)
 {
