@@ -497,13 +497,14 @@ static void tcp_send(struct tcp_conn *c, usec_t now)
 
 /*
  * The segment from seq on again, no more of it than a window that shrank takes;
- * snd_nxt stays where it is
+ * snd_nxt stays where it is. False: there was no room
  */
-static void tcp_send_again(struct tcp_conn *c, uint32_t seq, usec_t now)
+static bool tcp_send_again(struct tcp_conn *c, uint32_t seq, usec_t now)
 {
 	uint32_t nxt = c->snd_nxt;
 	size_t most = c->snd_wnd && c->snd_wnd < c->mss ? c->snd_wnd : c->mss;
 	size_t len;
+	bool sent;
 
 	c->snd_nxt = seq;
 	len = tcp_unresent(c);
@@ -511,8 +512,10 @@ static void tcp_send_again(struct tcp_conn *c, uint32_t seq, usec_t now)
 		tcp_batch(c, len < most ? len : most, now);
 	else
 		tcp_fin(c, now);
+	sent = c->snd_nxt != seq;
 	if (c->state != TCPS_CLOSED && seq_lt(c->snd_nxt, nxt))
 		c->snd_nxt = nxt;
+	return sent;
 }
 
 /* Where the last segment begins, a FIN being one of its own */
@@ -545,8 +548,8 @@ void tcp_out_open(struct tcp_conn *c, usec_t now)
  * @now:	turn's time, usec
  *
  * Before it the first segment, or after it the last, where either is to be sent
- * again; a SYN that had no room. The connection may have ended on return
- * (TCPS_CLOSED).
+ * again; a SYN that had no room. What has none on a full link goes once there is.
+ * The connection may have ended on return (TCPS_CLOSED).
  */
 void tcp_out_data(struct tcp_conn *c, usec_t now)
 {
@@ -561,12 +564,13 @@ void tcp_out_data(struct tcp_conn *c, usec_t now)
 	c->again = TCP_AGAIN_NOTHING;
 	if (c->watch.fd < 0 || c->snd_una == max)
 		again = TCP_AGAIN_NOTHING;
-	if (again == TCP_AGAIN_FIRST)
-		tcp_send_again(c, c->snd_una, now);
+	if (again == TCP_AGAIN_FIRST && !tcp_send_again(c, c->snd_una, now))
+		c->again = again;
 	tcp_send(c, now);
 	if (again == TCP_AGAIN_LAST && c->state != TCPS_CLOSED &&
-	    c->snd_max == max && max - c->snd_una <= c->snd_wnd)
-		tcp_send_again(c, tcp_last(c), now);
+	    c->snd_max == max && max - c->snd_una <= c->snd_wnd &&
+	    !tcp_send_again(c, tcp_last(c), now))
+		c->again = again;
 }
 
 /**

@@ -442,6 +442,48 @@ TEST(silence_and_a_full_link)
 	tf_teardown();
 }
 
+/* Neither do duplicates come to nothing */
+TEST(recovery_and_a_full_link)
+{
+	tf_setup();
+	open_out();
+	under_way(5);
+	memlink_set_room(0);
+	for (int i = 0; i < 3; i++)
+		guest_acks(0);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	CHECK_EQ(sent_from(0), 1);
+	memlink_set_room(0);
+	guest_acks(2);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	CHECK_EQ(sent_from(2), 3);
+	/* what was acknowledged meanwhile needs it no more */
+	memlink_set_room(0);
+	guest_acks(3);
+	guest_acks(5);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	QUIET();
+	tf_teardown();
+}
+
+/* Nor the last segment, as a probe */
+TEST(probe_and_a_full_link)
+{
+	tf_setup();
+	open_out();
+	under_way(5);
+	silence(0);
+	memlink_set_room(0);
+	guest_acks(1);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	CHECK_EQ(sent_from(4), 5);
+	tf_teardown();
+}
+
 /*
  * A guest that puts together what it gets; of which so many in 16 are lost. It
  * acknowledges each segment, at once or all of them later.
