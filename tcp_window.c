@@ -31,6 +31,8 @@
 #include "tcp_window.h"
 
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "frame_out.h"
@@ -61,16 +63,35 @@
 #define SO_BUF_LOCK			-1	/* refused by the kernel */
 #endif
 
+/*
+ * A kernel that does not tell by SO_MEMINFO: the payload, and half of the buffer
+ * for it, as socket(7) has it of SO_SNDBUF. No event is asked for by that: when
+ * it comes is the kernel's own count. Nothing told: what a new socket has, so
+ * that the guest goes on.
+ */
+static void tcp_window_guess(struct tcp_conn *c)
+{
+	int size = 0, queued = 0;
+	socklen_t len = sizeof(size);
+
+	if (!getsockopt(c->watch.fd, SOL_SOCKET, SO_SNDBUF, &size, &len) &&
+	    !ioctl(c->watch.fd, SIOCOUTQ, &queued)) {
+		c->sndbuf = (uint32_t)size / 2;
+		c->room = c->sndbuf > (uint32_t)queued ?
+			  c->sndbuf - (uint32_t)queued : 0;
+	} else if (!c->sndbuf) {
+		c->sndbuf = c->room = TCP_WINDOW_UNKNOWN;
+	}
+}
+
 static void tcp_window_look(struct tcp_conn *c)
 {
 	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
 	socklen_t len = sizeof(mem);
 	uint32_t queued;
 
-	/* Not known: what a new socket has, so that the guest goes on */
 	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0) {
-		if (!c->sndbuf)
-			c->sndbuf = c->room = TCP_WINDOW_UNKNOWN;
+		tcp_window_guess(c);
 		return;
 	}
 	c->sndbuf = mem[SK_MEMINFO_SNDBUF];

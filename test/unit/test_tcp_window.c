@@ -5,10 +5,15 @@
 #include "tcp_window.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "flow.h"
@@ -432,6 +437,67 @@ TEST(look_and_delayed_ack)
 	sends(ACK, 0, 0, "x", 1);
 	tf_later(1000);
 	SAW(ACK, 0, 1, 0);
+	tf_teardown();
+}
+
+/* From here on, for this process: as before Linux 4.12 */
+static bool forbid_meminfo(void)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 0, 5),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_MEMINFO, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog p = { sizeof(f) / sizeof(f[0]), f };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p);
+}
+
+/*
+ * The last test: a kernel that does not count the room tells of none either, but
+ * the guest's probes find it
+ */
+TEST(without_meminfo)
+{
+	static uint8_t buf[4096];
+	size_t got = 0;
+	int32_t end;
+	ssize_t n;
+
+	CHECK(forbid_meminfo());
+	open_slow(8);
+	CHECK_EQ(peer_reads((uint8_t[1]){ 0 }, 1), 1);
+	for (int i = 0; i < 200 && got < 200000; i++) {
+		end = (int32_t)(conn()->rcv_nxt - g.iss - 1);
+		sends(ACK, end - 1, 0, NULL, 0);
+		hears();
+		fill(end, 1460, 10);
+		while ((n = recv(g.fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+			CHECK(!memcmp(buf, pattern(got + 1), (size_t)n));
+			got += (size_t)n;
+		}
+		tf_turns();
+	}
+	CHECK(got >= 200000);
+	/* the peer does not read: closed, nothing is lost or goes in circles */
+	for (int i = 0; i < 20; i++) {
+		end = (int32_t)(conn()->rcv_nxt - g.iss - 1);
+		CHECK_EQ(fill(end, 1460, 10), conn()->rcv_nxt - g.iss - 1);
+		tf_later(USEC_PER_SEC);
+		hears();
+	}
+	CHECK_EQ(edge, conn()->rcv_nxt - g.iss - 1);
+	CHECK_EQ(tf_turns(), 0);
+	QUIET();
 	tf_teardown();
 }
 
