@@ -3,7 +3,8 @@
  * tcp: TCP connections between the guest and the host's sockets
  *
  * There is no TCP stack here. On one side the guest's TCP, on the other the
- * host kernel's, and between them a translation that keeps no data:
+ * host kernel's, and between them a translation that keeps no data
+ * but what is ahead of its turn:
  *
  *	guest's TCP                                           host's socket
  *	  segments ---> tcp_in.c: in order? ----- sendmsg() ----> send queue
@@ -20,6 +21,7 @@
  *	tcp_open.c	how connections begin
  *	tcp_in.c	guest -> socket
  *	tcp_out.c	socket -> guest
+ *	tcp_sack.c	what the guest sent behind a gap, and telling it so
  *	tcp_window.c	the window offered to the guest
  *	tcp_ack.c	when it is acknowledged
  *	tcp_loss.c	what is sent to the guest again

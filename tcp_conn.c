@@ -44,6 +44,7 @@
 
 #include "frame_out.h"
 #include "lib/log.h"
+#include "tcp_sack.h"
 
 /* The moves that exist; every other one is a bug of ours */
 static const uint8_t tcp_moves[TCPS_NUM][TCPM_NUM] = {
@@ -212,6 +213,7 @@ static void tcp_conn_detach(struct tcp_conn *c)
 	close(fd);
 	c->watch.fd = -1;
 	/* No data is taken any more that an ACK could wait for */
+	tcp_sack_forget(c);
 	c->ack_at = 0;
 	c->late = false;
 }

@@ -93,8 +93,9 @@ enum tcp_move {
  * @dupacks:		duplicate ACKs from the guest in a row, 3 at most
  * @looks:		looks for room in the socket since it last took data
  * @ws_snd:		shift of the windows we receive
- * @ws_rcv:		shift of the windows we send
- * @ws_on:		the guest's SYN had the window scale option
+ * @ws_rcv:		shift of the windows we send; 0 but on our own SYN: the
+ *			guest's SYN had no window scale option
+ * @sack_on:		the guest's SYN had SACK-permitted
  * @more:		reading the socket was interrupted for others' sake
  * @rtt_on:		a segment is being timed
  * @ack_now:		an ACK is owed at the end of this event
@@ -157,7 +158,7 @@ struct tcp_conn {
 	uint8_t looks:4;
 	uint8_t ws_snd:4;
 	uint8_t ws_rcv:4;
-	uint32_t ws_on:1;
+	uint32_t sack_on:1;
 	uint32_t more:1;
 	uint32_t rtt_on:1;
 	uint32_t ack_now:1;

@@ -5,7 +5,8 @@
  * A run is what one batch brought for one connection. Data that is in order is
  * gathered over the run and goes to the socket in one sendmsg(); only what the
  * socket took is acknowledged, so an acknowledged byte is never ours to lose.
- * What comes out of order is not kept: a duplicate ACK asks for it again.
+ * What follows a gap is kept (tcp_sack.c), and a duplicate ACK asks for what is
+ * missing.
  *
  *	rcv_nxt     + len                      rcv_adv
  *	| gathered  | next in order ...        | beyond the window
@@ -13,8 +14,8 @@
  * Segments are looked at in the order of RFC 9293 3.10.7.4: sequence, RST, SYN,
  * ACK, URG, text, FIN; with the answers of RFC 5961 3 to 5 (challenge ACK).
  *
- * Copies: none of ours. System calls for a run: sendmsg(), recv() to consume
- * what was acknowledged.
+ * Copies: of what follows a gap. System calls for a run: sendmsg(), recv() to
+ * consume what was acknowledged.
  */
 #include "tcp_in.h"
 
@@ -30,6 +31,7 @@
 #include "tcp_ack.h"
 #include "tcp_loss.h"
 #include "tcp_out.h"
+#include "tcp_sack.h"
 #include "tcp_window.h"
 
 #define TCP_IN_IOV		1024
@@ -104,10 +106,11 @@ static void tcp_option(struct tcp_conn *c, uint8_t kind, const uint8_t *value,
 	if (kind == 2 && len == 2)
 		c->mss = tcp_mss_clamp(c, get_be16(value));
 	if (kind == 3 && len == 1) {
-		c->ws_on = true;
 		c->ws_snd = *value < TCP_SHIFT_MAX ? *value : TCP_SHIFT_MAX;
 		c->ws_rcv = TCP_WINDOW_SHIFT;
 	}
+	if (kind == 4 && !len)
+		c->sack_on = true;
 }
 
 /**
@@ -115,8 +118,8 @@ static void tcp_option(struct tcp_conn *c, uint8_t kind, const uint8_t *value,
  * @c:		connection
  * @p:		packet with SYN
  *
- * MSS and window scale (RFC 9293 3.1, RFC 7323 2.2); the others are passed
- * over. From a malformed one on, the rest is not believed.
+ * MSS, window scale and SACK-permitted (RFC 9293 3.1, RFC 7323 2.2, RFC 2018
+ * 2); others are passed over. From a malformed one on, the rest is not believed.
  */
 void tcp_in_options(struct tcp_conn *c, const struct packet *p)
 {
@@ -125,7 +128,7 @@ void tcp_in_options(struct tcp_conn *c, const struct packet *p)
 	bool v4 = addr_is_v4(&p->src);
 
 	c->mss = tcp_mss_clamp(c, v4 ? TCP_MSS_DEFAULT4 : TCP_MSS_DEFAULT6);
-	c->ws_on = false;
+	c->sack_on = false;
 	c->ws_snd = c->ws_rcv = 0;
 	while (o.left) {
 		uint8_t kind = cur_u8(&o), len;
@@ -170,6 +173,7 @@ static void tcp_flush(struct tcp_conn *c)
 		n = 0;
 	c->rcv_nxt += (uint32_t)n;
 	tcp_window_took(c, (size_t)n);
+	tcp_sack_taken(c, c->rcv_nxt);
 	if ((size_t)n < in.len && !c->host_error) {
 		c->bounced = true;
 		c->ack_now = true;
@@ -275,6 +279,7 @@ static void tcp_fin_arrived(struct tcp_conn *c)
 	shutdown(c->watch.fd, SHUT_WR);
 	c->fin_in = true;
 	c->rcv_nxt++;
+	tcp_sack_forget(c);
 	c->ack_now = true;
 	tcp_conn_move(c, TCPM_FIN_IN);
 }
@@ -319,6 +324,41 @@ static void tcp_text_urgent(struct tcp_conn *c, const struct packet *p)
 	tcp_text(c, &part);
 }
 
+/* What was kept and is in order now is gathered, too. True: up to the FIN */
+static bool tcp_text_kept(struct tcp_conn *c)
+{
+	struct iovec iov[2];
+	unsigned cnt;
+	bool fin;
+
+	cnt = tcp_sack_next(c, c->rcv_nxt + (uint32_t)in.len, iov, &fin);
+	if (in.cnt + cnt > TCP_IN_IOV)
+		tcp_flush(c);
+	for (unsigned i = 0; i < cnt; i++) {
+		in.iov[in.cnt++] = iov[i];
+		in.len += iov[i].iov_len;
+	}
+	in.segments += cnt;
+	return fin;
+}
+
+/* A segment behind a gap, which the guest is asked to fill */
+static void tcp_text_ahead(struct tcp_conn *c, const struct packet *p)
+{
+	size_t room = c->rcv_adv - p->tcp.seq, len = p->payload.len;
+	struct tcp_sack_seg s = {
+		.seq = p->tcp.seq,
+		.data = slice_sub(&p->payload, 0, len < room ? len : room),
+		.fin = p->tcp.flags & TCP_FLAG_FIN && len <= room,
+	};
+
+	/* While the socket is full, asking again helps nobody */
+	if (!c->bounced && c->acks_due < TCP_ACK_DUPLICATES)
+		c->acks_due++;
+	if (!c->host_error && !(p->tcp.flags & TCP_FLAG_URG))
+		tcp_sack_keep(c, c->rcv_nxt, &s, in.now);
+}
+
 /* Seventh and eighth: text and FIN, where the guest may still send them */
 static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 {
@@ -328,9 +368,7 @@ static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 	if (c->fin_in || (!p->payload.len && !fin))
 		return;
 	if (seq_lt(c->rcv_nxt + (uint32_t)in.len, p->tcp.seq)) {
-		/* While the socket is full, asking again helps nobody */
-		if (!c->bounced && c->acks_due < TCP_ACK_DUPLICATES)
-			c->acks_due++;
+		tcp_text_ahead(c, p);
 		return;
 	}
 	if (seq_lt(p->tcp.seq, c->rcv_nxt + (uint32_t)in.len))
@@ -339,6 +377,12 @@ static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 		tcp_text_urgent(c, p);
 	else
 		tcp_text(c, p);
+	if (!fin && tcp_sack_any(c)) {
+		/* RFC 5681 4.2: all or part of a gap was filled */
+		c->ack_now = true;
+		fin = tcp_text_kept(c);
+		end = c->rcv_nxt + (uint32_t)in.len;
+	}
 	if (!fin)
 		return;
 	tcp_flush(c);

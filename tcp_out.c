@@ -38,6 +38,7 @@
 #include "link/link.h"
 #include "tcp_ack.h"
 #include "tcp_loss.h"
+#include "tcp_sack.h"
 #include "tcp_window.h"
 
 /* Bytes read for one connection before the others get their turn */
@@ -93,7 +94,8 @@ static struct packet_ends tcp_ends(const struct tcp_conn *c)
 
 /* Header and checksum of a segment whose payload is in place */
 static void tcp_fill(struct tcp_conn *c, struct loan *l,
-		     const struct packet_ends *e, const struct tcp_fields *want)
+		     const struct packet_ends *e, const struct tcp_fields *want,
+		     size_t hlen)
 {
 	const struct flow_side *g = tcp_guest_side(c);
 	struct tcp_fields f = *want;
@@ -102,31 +104,40 @@ static void tcp_fill(struct tcp_conn *c, struct loan *l,
 		f.ack = c->rcv_nxt;
 	if (f.flags & TCP_FLAG_URG)
 		f.urgent = 1;
-	packet_put_tcp(frame_l4(l, &g->remote), g->lport, g->rport, &f,
-		       TCP_HLEN);
-	frame_finish(l, e, IPPROTO_TCP, TCP_HLEN);
+	packet_put_tcp(frame_l4(l, &g->remote), g->lport, g->rport, &f, hlen);
+	frame_finish(l, e, IPPROTO_TCP, hlen);
 }
 
-/* Room for a segment without payload; false: the link has none */
-static bool tcp_bare_reserve(struct tcp_conn *c, struct loan *l)
+/*
+ * A segment without payload, which tells what is kept behind a gap; false: the
+ * link has no room. A duplicate ACK has the window of the one before, with
+ * another it were none (RFC 5681 2).
+ */
+static bool tcp_bare_as(struct tcp_conn *c, struct tcp_fields *f,
+			bool duplicate)
 {
-	if (!link_reserve(l, 1, tcp_l2l3(c) + TCP_HLEN, 0)) {
+	bool ack = f->flags & TCP_FLAG_ACK, rst = f->flags & TCP_FLAG_RST;
+	struct packet_ends e = tcp_ends(c);
+	uint8_t sack[TCP_SACK_OPTION_MAX];
+	size_t hlen = TCP_HLEN;
+	struct loan l;
+
+	if (c->sack_on && !rst)
+		hlen += tcp_sack_option(c, sack);
+	if (!link_reserve(&l, 1, tcp_l2l3(c) + hlen, 0)) {
 		tcp_conn_block(c);
 		return false;
 	}
-	l->len = 0;
-	return true;
-}
-
-static void tcp_bare_commit(struct tcp_conn *c, struct loan *l,
-			    const struct tcp_fields *f)
-{
-	struct packet_ends e = tcp_ends(c);
-
-	tcp_fill(c, l, &e, f);
-	link_commit(l, 1);
-	if (f->flags & TCP_FLAG_ACK)
+	l.len = 0;
+	if (!rst)
+		f->window = duplicate ? tcp_window_same(c) :
+					tcp_window_field(c, false);
+	memcpy(frame_l4(&l, &e.dst) + TCP_HLEN, sack, hlen - TCP_HLEN);
+	tcp_fill(c, &l, &e, f, hlen);
+	link_commit(&l, 1);
+	if (ack)
 		tcp_ack_sent(c);
+	return true;
 }
 
 /*
@@ -141,31 +152,19 @@ static uint32_t tcp_bare_seq(const struct tcp_conn *c)
 	return c->snd_una + (flight < c->snd_wnd ? flight : c->snd_wnd);
 }
 
-/* A segment without payload; false: the link has no room */
 static bool tcp_bare(struct tcp_conn *c, uint32_t seq, uint8_t flags)
 {
 	struct tcp_fields f = { .seq = seq, .flags = flags };
-	struct loan l;
 
-	if (!tcp_bare_reserve(c, &l))
-		return false;
-	if (!(flags & TCP_FLAG_RST))
-		f.window = tcp_window_field(c, false);
-	tcp_bare_commit(c, &l, &f);
-	return true;
+	return tcp_bare_as(c, &f, false);
 }
 
-/* With another window it were none (RFC 5681 2); false: as tcp_bare() */
 static bool tcp_dupack(struct tcp_conn *c)
 {
-	struct tcp_fields f = { .seq = c->snd_max, .flags = TCP_FLAG_ACK };
-	struct loan l;
+	struct tcp_fields f = { .seq = tcp_bare_seq(c),
+				.flags = TCP_FLAG_ACK };
 
-	if (!tcp_bare_reserve(c, &l))
-		return false;
-	f.window = tcp_window_same(c);
-	tcp_bare_commit(c, &l, &f);
-	return true;
+	return tcp_bare_as(c, &f, true);
 }
 
 /**
@@ -173,8 +172,8 @@ static bool tcp_dupack(struct tcp_conn *c)
  * @c:		connection; snd_una is the initial sequence number
  * @now:	turn's time, usec
  *
- * Options: MSS always, window scale where the guest's SYN had it or we begin
- * (RFC 7323 2.2). The same segment each time.
+ * Options: MSS always, window scale and SACK-permitted where the guest's SYN
+ * had them or we begin (RFC 7323 2.2, RFC 2018 2). The same segment each time.
  *
  * Return: false where the link had no room; the timer tries again
  */
@@ -183,8 +182,8 @@ bool tcp_out_syn(struct tcp_conn *c, usec_t now)
 	const struct flow_side *g = tcp_guest_side(c);
 	struct packet_ends e = tcp_ends(c);
 	struct tcp_fields f = { .seq = c->snd_una, .flags = TCP_FLAG_SYN };
-	bool ws = c->ws_on || c->state == TCPS_SYN_SENT;
-	size_t hlen = TCP_HLEN + 4 + (ws ? 4 : 0);
+	bool sack = c->sack_on || c->state == TCPS_SYN_SENT;
+	size_t hlen = TCP_HLEN + 4 + (sack ? 4 : 0) + (c->ws_rcv ? 4 : 0);
 	uint8_t *opt;
 	struct loan l;
 
@@ -204,8 +203,11 @@ bool tcp_out_syn(struct tcp_conn *c, usec_t now)
 	opt[0] = 2;
 	opt[1] = 4;
 	put_be16(opt + 2, tcp_window_mss(c));
-	if (ws)
-		memcpy(opt + 4, (uint8_t[]){ 1, 3, 3, TCP_WINDOW_SHIFT }, 4);
+	if (sack)
+		memcpy(opt + 4, (uint8_t[]){ 1, 1, 4, 2 }, 4);
+	if (c->ws_rcv)
+		memcpy(opt + hlen - TCP_HLEN - 4,
+		       (uint8_t[]){ 1, 3, 3, TCP_WINDOW_SHIFT }, 4);
 	packet_put_tcp(opt - TCP_HLEN, g->lport, g->rport, &f, hlen);
 	frame_finish(&l, &e, IPPROTO_TCP, hlen);
 	link_commit(&l, 1);
@@ -354,7 +356,7 @@ static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
 		}
 		if (!len)
 			f.flags |= TCP_FLAG_PSH | (fin ? TCP_FLAG_FIN : 0);
-		tcp_fill(c, l, &e, &f);
+		tcp_fill(c, l, &e, &f, TCP_HLEN);
 		seq += (uint32_t)l->len;
 	}
 	tcp_ack_rode(c);

@@ -27,7 +27,7 @@ def connect(request, daemon, net, fam):
 
     def one():
         if request.param == "out":
-            made.append(outbound(g, net, fam, mss=1400))
+            made.append(outbound(g, net, fam, mss=1400, sack=True))
         else:
             made.append(inbound(g, net, fam, 7001, mss=1400))
         return made[-1]
@@ -88,6 +88,33 @@ def test_gap_is_acknowledged_at_once(out):
         c.seg("A", b"b" * 100, seq=c.snd_nxt - 100)
         c.expect_ack()
     assert read_n(s, 200) == b"a" * 100 + b"b" * 100
+
+
+def test_gap_is_told_and_kept(daemon, net, fam):
+    """RFC 2018: only what is missing need be sent again."""
+    c, s = outbound(daemon().connect(), net, fam, mss=1400, sack=True)
+    una, data = c.snd_nxt, pattern(1000)
+
+    def ahead(a, b):
+        c.seg("A", data[a:b], seq=una + a & M)
+        t = prompt(c)
+        assert t.letters == "A" and not t.data
+        return [(diff(i, una), diff(j, una)) for i, j in t.sack]
+    assert ahead(200, 300) == [(200, 300)]
+    assert ahead(500, 600) == [(500, 600), (200, 300)]
+    assert ahead(300, 400) == [(200, 400), (500, 600)]
+    assert ahead(700, 800) == [(700, 800), (200, 400), (500, 600)]
+    assert ahead(350, 550) == [(200, 600), (700, 800)]
+    c.send(data[:200])
+    c.expect_ack(una + 600)
+    assert read_n(s, 600) == data[:600]
+    c.seg("A", data[600:700], seq=una + 600 & M)
+    c.expect_ack(una + 800)
+    c.snd_nxt = una + 800 & M
+    c.send(data[800:])
+    t = c.expect_ack()
+    assert not t.sack
+    assert read_n(s, 400) == data[600:]
 
 
 def read_n(s, n):

@@ -109,11 +109,14 @@ def test_unreachable(guest, fam, kind):
 @pytest.mark.parametrize("kw", [{}, {"mss": 1400}, {"mss": 1400, "ws": 7},
                                 {"ws": 0}, {"ws": 14},
                                 {"mss": 1400, "ts": True},
-                                {"mss": 1400, "ws": 7, "ts": True}],
+                                {"mss": 1400, "ws": 7, "ts": True},
+                                {"sack": True},
+                                {"mss": 1400, "ws": 7, "sack": True}],
                          ids=lambda k: "+".join(
                              "%s%s" % i for i in k.items()) or "none")
 def test_options_only_where_asked(guest, net, fam, kw):
-    """RFC 7323 2.2, 3.2: scale and timestamps only where the SYN had them."""
+    """RFC 7323 2.2, 3.2, RFC 2018 2: scale, timestamps and SACK only where the
+    SYN had them."""
     c, s = outbound(guest, net, fam, **kw)
     t = c.all[0].tcp
     if "ws" not in kw:
@@ -122,8 +125,8 @@ def test_options_only_where_asked(guest, net, fam, kw):
         assert t.ws <= 14
     if "ts" not in kw:
         assert 8 not in t.opts
-    assert 4 not in t.opts, "SACK-permitted was not offered"
-    assert not set(t.opts) - {2, 3, 8}
+    assert (4 in t.opts) == kw.get("sack", False)
+    assert not set(t.opts) - {2, 3, 4, 8}
     c.send(b"x" * 100)
     c.expect_ack()
     s.sendall(b"y" * 3000)

@@ -147,6 +147,28 @@ def test_congestion_control_of_the_guest(net, guest, spawn, xfer, cc):
     assert r["mbps"] > 300, r
 
 
+def tcp_counters(ns):
+    """What the namespace's TCP has counted (nstat)."""
+    rows = [l.split() for l in ns.sh("nstat -asz 'Tcp*'").splitlines()]
+    return {r[0]: int(r[1]) for r in rows if len(r) == 3 and r[0] != "#kernel"}
+
+
+@pytest.mark.parametrize("cc", ["cubic", "bbr"])
+def test_upload_that_loses(net, guest, spawn, xfer, cc):
+    """Where the namespace's own queue towards the tap is too short, what is
+    missing is sent again: no waiting for the retransmission timer."""
+    guest.ns.sh("ip link set eth0 txqueuelen 12")
+    s = spawn(net.remote, xfer, "sink", "7505", "check:4", tcp=7505)
+    size = 800 << 20
+    guest.ns.sh("%s -c %s put %s 7505 %d 4 check:4" % (
+        xfer, cc, V4.remote, size))
+    assert s.wait(LONG) == 0, s.output
+    assert results(s.output.splitlines()[-1])["bytes"] == size
+    n = tcp_counters(guest.ns)
+    assert n["TcpRetransSegs"] > 20, n
+    assert n["TcpExtTCPTimeouts"] < 10, n
+
+
 def test_slow_reader(net, guest, spawn, xfer, fam):
     """Back-pressure, not loss: a server that reads a little now and then."""
     s = spawn(net.remote, xfer, "-r", "20000", "-w", "2", "sink", "7504",

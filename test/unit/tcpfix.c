@@ -198,6 +198,10 @@ static size_t options(uint8_t *h)
 		memcpy(h + n, (uint8_t[]){ 1, 3, 3, (uint8_t)g.ws }, 4);
 		n += 4;
 	}
+	if (g.sack) {
+		memcpy(h + n, (uint8_t[]){ 4, 2, 1, 1 }, 4);
+		n += 4;
+	}
 	return n;
 }
 
@@ -248,6 +252,13 @@ static void read_options(const uint8_t *o, size_t len)
 			s.mss = get_be16(o + i + 2);
 		if (o[i] == 3)
 			s.ws = o[i + 2];
+		s.sack |= o[i] == 4;
+		if (o[i] != 5)
+			continue;
+		s.cnt = o[i + 1] / 8;
+		for (unsigned b = 0; b < 2 * s.cnt; b++)
+			s.blocks[b] = (int32_t)(get_be32(o + i + 2 + 4 * b) -
+						g.iss - 1);
 	}
 }
 

@@ -44,6 +44,7 @@
  * @urgent:	urgent pointer of what the guest sends
  * @mss:	MSS option of its SYN, 0: none
  * @ws:		window scale option of its SYN, -1: none
+ * @sack:	its SYN has SACK-permitted
  * @fd:		the host peer's socket
  * @listener:	where the host's peer listens, -1 if nowhere
  */
@@ -59,6 +60,7 @@ struct guest {
 	uint16_t urgent;
 	uint16_t mss;
 	int ws;
+	bool sack;
 	int fd;
 	int listener;
 };
@@ -72,6 +74,9 @@ struct guest {
  * @flags:	without PSH; NOTHING: there was none
  * @mss:	its option, 0: none
  * @ws:		its option, -1: none
+ * @sack:	it had SACK-permitted
+ * @blocks:	edges of its SACK option's blocks, relative
+ * @cnt:	how many blocks
  * @gso:	bytes of each segment that it stands for, 0: of itself only
  * @psh:	it had PSH
  * @len:	bytes of payload
@@ -85,6 +90,9 @@ struct seg {
 	uint8_t flags;
 	uint16_t mss;
 	int ws;
+	bool sack;
+	int32_t blocks[8];
+	unsigned cnt;
 	uint16_t gso;
 	bool psh;
 	size_t len;

@@ -107,6 +107,10 @@ TEST(ack_in_a_stream)
 	/* what is lost is asked for, and so on at once */
 	sends(ACK, seq + 1460, 0, pattern((size_t)seq + 1460), 1460);
 	SAW(ACK, 0, seq, 0);
+	CHECK_EQ(streams(&seq, 1), 1);
+	/* that one was kept */
+	peer_drains(1460);
+	seq += 1460;
 	CHECK_EQ(streams(&seq, 7), 7);
 	CHECK_EQ(streams(&seq, 10), 5);
 	tf_teardown();

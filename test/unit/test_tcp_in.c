@@ -12,6 +12,7 @@
 
 #include "flow.h"
 #include "lib/stats.h"
+#include "tcp_sack.h"
 #include "test/unit/tcpfix.h"
 
 static char text[65536];
@@ -58,6 +59,140 @@ TEST(out_of_order_asks_again)
 	SAW(ACK, 0, 10, 0);
 	QUIET();
 	HOST_GOT("helloworld");
+	tf_teardown();
+}
+
+/* What came behind a gap is told, if the guest understands, and not lost */
+static void gap_is_kept(bool sack)
+{
+	tf_setup();
+	g.sack = sack;
+	open_out();
+	sends(ACK, 5, 0, "world", 5);
+	SAW(ACK, 0, 0, 0);
+	CHECK_EQ(s.cnt, sack);
+	CHECK(!sack || (s.blocks[0] == 5 && s.blocks[1] == 10));
+	sends(ACK, 12, 0, "there", 5);
+	SAW(ACK, 0, 0, 0);
+	CHECK_EQ(s.cnt, sack ? 2 : 0);
+	CHECK(!sack || (s.blocks[0] == 12 && s.blocks[1] == 17));
+	QUIET();
+	HOST_GOT_NOTHING();
+	/* a part of the first gap, then the rest, across what is there */
+	sends(ACK, 0, 0, "he", 2);
+	SAW(ACK, 0, 2, 0);
+	CHECK_EQ(s.cnt, sack ? 2 : 0);
+	sends(ACK, 2, 0, "llowo", 5);
+	SAW(ACK, 0, 10, 0);
+	CHECK_EQ(s.cnt, sack);
+	HOST_GOT("helloworld");
+	/* and the last one within a run, which goes on */
+	queue(ACK, 10, 0, ", ", 2);
+	queue(ACK, 17, 0, "!", 1);
+	flush();
+	SAW(ACK, 0, 18, 0);
+	CHECK_EQ(s.cnt, 0);
+	QUIET();
+	HOST_GOT(", there!");
+	tf_teardown();
+}
+
+TEST(gap_is_kept)
+{
+	gap_is_kept(false);
+	gap_is_kept(true);
+}
+
+/* RFC 2018 2: who opens offers it, who answers has it where it was offered */
+TEST(sack_permitted)
+{
+	for (int offered = 0; offered < 2; offered++) {
+		tf_setup();
+		g.sack = offered;
+		peer_listen("127.0.0.1");
+		sends(SYN, -1, 0, NULL, 0);
+		tf_turns();
+		SAW(SYN | ACK, -1, 0, 0);
+		CHECK_EQ(s.sack, offered);
+		tf_teardown();
+
+		tf_setup();
+		g.sack = offered;
+		peer_connect();
+		tf_turns();
+		SAW(SYN, -1, 0, 0);
+		CHECK(s.sack);
+		sends(SYN | ACK, -1, 0, NULL, 0);
+		SAW(ACK, 0, 0, 0);
+		tf_turns();
+		forget();
+		sends(ACK, 5, 0, "world", 5);
+		SAW(ACK, 0, 0, 0);
+		CHECK_EQ(s.cnt, offered);
+		tf_teardown();
+	}
+}
+
+/* What is urgent, or beyond the window, is not kept; nor is a FIN there */
+TEST(gap_and_what_is_not_kept)
+{
+	int32_t edge;
+
+	tf_setup();
+	g.sack = true;
+	open_out();
+	g.urgent = 1;
+	sends(ACK | URG, 5, 0, "world", 5);
+	SAW(ACK, 0, 0, 0);
+	CHECK_EQ(s.cnt, 0);
+	edge = (int32_t)(conn()->rcv_adv - g.iss - 1);
+	sends(ACK | FIN, edge - 3, 0, "abcd", 4);
+	SAW(ACK, 0, 0, 0);
+	CHECK_EQ(s.cnt, 1);
+	CHECK_EQ(s.blocks[0], edge - 3);
+	CHECK_EQ(s.blocks[1], edge);
+	/* the end of the connection is the end of it */
+	CHECK(tcp_sack_any(conn()));
+	sends(RST, 0, 0, NULL, 0);
+	CHECK(gone());
+	close(g.fd);
+	open_out();
+	CHECK(!tcp_sack_any(conn()));
+	tf_teardown();
+}
+
+/* A FIN that was kept counts once all before it has come */
+TEST(gap_before_the_fin)
+{
+	tf_setup();
+	g.sack = true;
+	open_out();
+	sends(ACK | FIN, 1, 0, "bc", 2);
+	SAW(ACK, 0, 0, 0);
+	CHECK_EQ(s.blocks[0], 1);
+	CHECK_EQ(s.blocks[1], 4);
+	STATE(ESTABLISHED);
+	sends(ACK, 0, 0, "a", 1);
+	SAW(ACK, 0, 4, 0);
+	STATE(CLOSE_WAIT);
+	CHECK(!tcp_sack_any(conn()));
+	HOST_GOT("abc");
+	CHECK(peer_eof());
+	tf_teardown();
+}
+
+/* What is kept goes to the socket as what is not: a failed one takes nothing */
+TEST(gap_and_a_failed_socket)
+{
+	tf_setup();
+	open_out();
+	sends(ACK, 5, 0, "world", 5);
+	SAW(ACK, 0, 0, 0);
+	CHECK(!shutdown(conn()->watch.fd, SHUT_WR));
+	sends(ACK, 0, 0, "hello", 5);
+	SAW(RST | ACK, 0, 0, 0);
+	CHECK(gone());
+	HOST_GOT("");
 	tf_teardown();
 }
 

@@ -274,6 +274,10 @@ def parse_tcp(b):
         setattr(t, c, bool(flags >> i & 1))
     t.mss = struct.unpack("!H", opts[2])[0] if 2 in opts else None
     t.ws = opts[3][0] if 3 in opts else None
+    sack = opts.get(5, b"")
+    need(len(sack) % 8 == 0 and (sack or 5 not in opts), "TCP: SACK option")
+    t.sack = [struct.unpack_from("!II", sack, i)
+              for i in range(0, len(sack), 8)]
     t.ts = struct.unpack("!II", opts[8]) if 8 in opts else None
     t.len = len(t.data) + (flags & 1) + (flags >> 1 & 1)
     t.end = (seq + t.len) & 0xffffffff

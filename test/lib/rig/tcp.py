@@ -27,12 +27,13 @@ class Conn:
     """One connection of guest g, with src.sport, to dst.dport."""
 
     def __init__(self, g, dst, dport, src=None, sport=None, isn=None, mss=None,
-                 ws=None, ts=False, win=65535):
+                 ws=None, ts=False, sack=False, win=65535):
         self.g = g
         self.dst, self.dport = dst, dport
         self.src, self.sport = src, sport or next(PORTS)
         self.isn = random.getrandbits(32) if isn is None else isn
         self.mss, self.ws, self.ts, self.win = mss, ws, ts, win
+        self.sack = sack
         self.snd_nxt = self.snd_una = self.snd_max = self.isn
         self.snd_wnd = 0        # as last advertised by the daemon
         self.snd_edge = None    # the furthest right edge it ever advertised
@@ -69,6 +70,8 @@ class Conn:
             o += pkt.opt_mss(self.mss)
         if self.ws is not None:
             o += pkt.opt_ws(self.ws)
+        if self.sack:
+            o += pkt.OPT_SACKOK
         if self.ts:
             o += pkt.opt_ts(1, 0)
         return o
@@ -154,12 +157,15 @@ class Conn:
             need(diff(t.ack, self.snd_max) <= 0, "ACK of data never sent")
         if t.S:
             need(not t.data, "data on SYN")
+            need(not t.A or self.sack or 4 not in t.opts,
+                 "SACK-permitted, which was not offered")
             return
         need(self.irs is not None, "segment before SYN")
         need(2 not in t.opts and 3 not in t.opts and 4 not in t.opts,
              "option that belongs on SYN")
         need((8 in t.opts) == bool(self.ts and self.syn_opts and
                                    8 in self.syn_opts), "timestamps")
+        self.check_sack(t)
         if self.edge is not None and t.data:
             over = diff(t.seq + len(t.data) & M, self.edge)
             need(over <= 0 or (over == 1 and len(t.data) == 1),
@@ -173,6 +179,17 @@ class Conn:
         need(diff(t.ack, self.snd_una) >= 0, "ACK moves back")
         if self.fin_at is not None:
             need(diff(t.end, self.fin_at) <= 1, "data after FIN")
+
+    def check_sack(self, t):
+        """RFC 2018 3: blocks of what we sent, apart from each other and from
+        what is acknowledged."""
+        need = pkt.need
+        need(not t.sack or self.sack, "SACK, which was not agreed on")
+        edges = [(diff(a, t.ack), diff(b, t.ack)) for a, b in t.sack]
+        last = 0
+        for a, b in sorted(edges):
+            need(last < a < b <= diff(self.snd_max, t.ack), "SACK %r" % edges)
+            last = b
 
     def note(self, t):
         if t.R:
