@@ -284,7 +284,20 @@ static void tcp_fin_arrived(struct tcp_conn *c)
 	tcp_conn_move(c, TCPM_FIN_IN);
 }
 
-/* Gather text that is in order; trimmed left and right to the window */
+/* Room for more buffers. False: what they were to follow was not all taken */
+static bool tcp_gather_room(struct tcp_conn *c, unsigned cnt)
+{
+	uint32_t nxt = c->rcv_nxt + (uint32_t)in.len;
+
+	if (in.cnt + cnt > TCP_IN_IOV)
+		tcp_flush(c);
+	return c->rcv_nxt + (uint32_t)in.len == nxt;
+}
+
+/*
+ * Gather text that is in order, or was before a flush; trimmed left and right to
+ * the window
+ */
 static void tcp_text(struct tcp_conn *c, const struct packet *p)
 {
 	uint32_t nxt = c->rcv_nxt + (uint32_t)in.len;
@@ -292,15 +305,15 @@ static void tcp_text(struct tcp_conn *c, const struct packet *p)
 	size_t room = seq_lt(nxt, c->rcv_adv) ? c->rcv_adv - nxt : 0;
 	struct slice s;
 
-	if (off >= p->payload.len || c->host_error)
+	if (off >= p->payload.len || c->host_error || seq_lt(nxt, p->tcp.seq))
 		return;
 	s = slice_sub(&p->payload, off, p->payload.len - off);
 	if (s.len > room) {
 		s.len = room;
 		c->ack_now = true;
 	}
-	if (in.cnt + s.cnt > TCP_IN_IOV)
-		tcp_flush(c);
+	if (!tcp_gather_room(c, s.cnt))
+		return;
 	in.cnt += slice_gather(&s, in.iov + in.cnt, TCP_IN_IOV - in.cnt);
 	in.len += s.len;
 	in.segments++;
@@ -332,8 +345,8 @@ static bool tcp_text_kept(struct tcp_conn *c)
 	bool fin;
 
 	cnt = tcp_sack_next(c, c->rcv_nxt + (uint32_t)in.len, iov, &fin);
-	if (in.cnt + cnt > TCP_IN_IOV)
-		tcp_flush(c);
+	if (!tcp_gather_room(c, cnt))
+		return false;
 	for (unsigned i = 0; i < cnt; i++) {
 		in.iov[in.cnt++] = iov[i];
 		in.len += iov[i].iov_len;

@@ -8,14 +8,32 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "flow.h"
 #include "lib/stats.h"
+#include "tcp.h"
 #include "tcp_sack.h"
 #include "test/unit/tcpfix.h"
 
 static char text[65536];
+
+/* Bytes that the host's socket takes the next time, -1: what there is */
+static ssize_t takes = -1;
+
+/* In place of the C library's */
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	ssize_t most = takes;
+
+	takes = -1;
+	if (most < 0)
+		return syscall(SYS_sendmsg, fd, m, flags);
+	CHECK((size_t)most <= m->msg_iov->iov_len);
+	return syscall(SYS_sendto, fd, m->msg_iov->iov_base, most, flags, NULL,
+		       0);
+}
 
 /* What the peer reads is this */
 #define HOST_GOT(what)							\
@@ -193,6 +211,69 @@ TEST(gap_and_a_failed_socket)
 	SAW(RST | ACK, 0, 0, 0);
 	CHECK(gone());
 	HOST_GOT("");
+	tf_teardown();
+}
+
+/* A packet whose every byte lies for itself, before that in a batch or alone */
+static struct packet in_bytes(struct iovec *iov, int32_t seq, unsigned len,
+			      struct packet *next)
+{
+	for (unsigned i = 0; i < len; i++)
+		iov[i] = (struct iovec){
+			(void *)(uintptr_t)pattern((size_t)seq + i), 1
+		};
+	return (struct packet){
+		.src = g.src, .dst = g.dst, .sport = g.sport, .dport = g.dport,
+		.proto = IPPROTO_TCP, .ttl = 64, .df = true, .l4_len = TCP_HLEN,
+		.tcp = { .seq = g.iss + 1 + (uint32_t)seq, .ack = g.irs + 1,
+			 .window = g.window, .flags = ACK },
+		.payload = { iov, len, 0, len }, .next = next,
+	};
+}
+
+/*
+ * More buffers than go to the socket at once: where it takes a part of the first
+ * lot, nothing else follows, until the guest has sent the rest again
+ */
+TEST(socket_takes_a_part_of_many)
+{
+	static struct iovec iov[2][1024];
+	struct packet p[2];
+
+	for (int kept = 0; kept < 2; kept++) {
+		tf_setup();
+		open_out();
+		if (kept)
+			sends(ACK, 1024, 0, pattern(1024), 500);
+		p[1] = in_bytes(iov[1], 1024, 500, NULL);
+		p[0] = in_bytes(iov[0], 0, 1024, kept ? NULL : &p[1]);
+		takes = 1;
+		forget();
+		tcp_input(p, tf_now);
+		CHECK_EQ(conn()->rcv_nxt, g.iss + 2);
+		sends(ACK, 1, 0, pattern(1), 1523);
+		CHECK_EQ(conn()->rcv_nxt, g.iss + 1 + 1524);
+		peer_drains(0);
+		CHECK_EQ(peer_drains(1524), 1524);
+		tf_teardown();
+	}
+}
+
+/* Nor does urgent data, before which there is a part not taken */
+TEST(socket_takes_a_part_before_the_urgent)
+{
+	tf_setup();
+	open_out();
+	queue(ACK, 0, 0, "hello", 5);
+	g.urgent = 2;
+	queue(ACK | URG, 5, 0, "world", 5);
+	g.urgent = 0;
+	takes = 2;
+	flush();
+	CHECK_EQ(conn()->rcv_nxt, g.iss + 1 + 2);
+	HOST_GOT("he");
+	sends(ACK, 2, 0, "lloworld", 8);
+	HOST_GOT("lloworld");
 	tf_teardown();
 }
 
