@@ -176,6 +176,9 @@ void tcp_sack_keep(const void *owner, uint32_t nxt,
 		r.end = nxt + TCP_SACK_SPAN - 1;
 		fin = false;
 	}
+	/* At its number nothing was written: there is one, the first */
+	if (p && p->fin && p->fin_seq != r.end)
+		fin = false;
 	if (r.end + fin == r.start)
 		return;
 	if (!p)

@@ -186,6 +186,32 @@ TEST(fin_is_last)
 	CHECK(!fin);
 }
 
+/* Of two in different places the first counts: where one is, no byte was had */
+TEST(second_fin_is_none)
+{
+	bool fin;
+
+	keep(owner, 0, 20, 20, true, 0);
+	keep(owner, 0, 41, 9, true, 0);
+	TOLD(owner, 20, 50);
+	CHECK_EQ(take(owner, 20, &fin), 20);
+	CHECK(fin);
+	keep(owner, 0, 41, 9, true, 0);
+	keep(owner, 0, 20, 20, true, 0);
+	keep(owner, 0, 60, 0, true, 0);
+	TOLD(owner, 20, 40, 41, 51);
+	keep(owner, 0, 40, 1, false, 0);
+	CHECK_EQ(take(owner, 20, &fin), 30);
+	CHECK(fin);
+	/* the same again is the same */
+	keep(owner, 0, 20, 10, true, 0);
+	keep(owner, 0, 30, 0, true, 0);
+	TOLD(owner, 20, 31);
+	keep(owner, 0, 25, 5, true, 0);
+	CHECK_EQ(take(owner, 20, &fin), 10);
+	CHECK(fin);
+}
+
 /* All places are taken: the one that has stood still longest is given away */
 TEST(places)
 {
