@@ -257,8 +257,11 @@ static ssize_t tcp_splice_fill(struct tcp_splice_side *from, bool *dry)
 		return 0;
 	}
 	pipes_give(&from->pipe);
-	/* An urgent byte stops splice(2), and want of memory, but not recv() */
-	*dry = n < 0 && tcp_splice_passes(errno);
+	/*
+	 * An urgent byte stops splice(2), and want of memory, but not recv():
+	 * it alone tells an end of data from these
+	 */
+	*dry = !n || tcp_splice_passes(errno);
 	return *dry ? 0 : tcp_splice_was_read(from, n);
 }
 

@@ -722,6 +722,35 @@ TEST(urgent_data_is_data)
 	teardown();
 }
 
+/* splice(2) stops at an urgent byte; that is no end of the data, come what may */
+TEST(urgent_data_before_the_end)
+{
+	size_t off = 0, got = 0;
+
+	setup();
+	join("127.0.0.1");
+	while (off < 1000000) {
+		push(client, &off, 1000000, 200000);
+		turns();
+		pull(server, &got, sizeof(buffer));
+	}
+	/* the next of it comes to us at once, and bulk data goes by splice(2) */
+	while (pull(server, &got, sizeof(buffer)) > 0)
+		turns();
+	CHECK_EQ(got, off);
+	CHECK(push(client, &off, off + 100000, 100000));
+	buffer[0] = byte_at(off++);
+	CHECK_EQ(send(client, buffer, 1, MSG_OOB), 1);
+	CHECK(push(client, &off, off + 5, 5));
+	CHECK(!shutdown(client, SHUT_WR));
+	turns();
+	while (pull(server, &got, sizeof(buffer)) > 0)
+		turns();
+	CHECK_EQ(got, off);
+	CHECK(ended(server));
+	teardown();
+}
+
 /* A server that does not answer: the client may give up meanwhile */
 TEST(connect_takes_long)
 {
