@@ -46,6 +46,7 @@
 
 #include "fwd.h"
 #include "host/nssock.h"
+#include "host/tcpinfo.h"
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/nomem.h"
@@ -81,6 +82,7 @@
  * @watch:	the socket
  * @pipe:	what holds @pending
  * @pending:	bytes read here and not written at the other side yet
+ * @segs_in:	segments that had come from the peer by the last inactivity sweep
  * @readable:	may have something to read, or an end of data
  * @writable:	may take something
  * @lasting:	a short read does not mean that there is no more
@@ -96,6 +98,7 @@ struct tcp_splice_side {
 	struct watch watch;
 	struct pipe_ends pipe;
 	uint32_t pending;
+	uint32_t segs_in;
 	bool readable;
 	bool writable;
 	bool lasting;
@@ -567,19 +570,35 @@ void tcp_splice_open(int fd, const struct flow_side *from,
 	tcp_splice_close(fd, true);
 }
 
+/* Whether either peer was heard of since the sweep before: by keepalives, say */
+static bool tcp_splice_heard(struct tcp_splice *s)
+{
+	bool heard = false;
+
+	for (unsigned i = INI; i <= TGT; i++) {
+		struct tcp_splice_side *side = &s->side[i];
+		uint32_t before = side->segs_in;
+
+		heard |= !tcpinfo_segs_in(side->watch.fd, &side->segs_in) &&
+			 side->segs_in != before;
+	}
+	return heard;
+}
+
 /**
  * tcp_splice_inactivity() - One step of the inactivity sweep
  * @f:		flow of type FLOW_TCP_SPLICE
  * @now:	turn's time, usec
  *
- * Reset where no byte has moved since the sweep before.
+ * Reset where no byte has moved since the sweep before, nor anything been heard
+ * of either peer.
  */
 void tcp_splice_inactivity(struct flow *f, usec_t now)
 {
 	struct tcp_splice *s = flow_as(f, struct tcp_splice);
 
 	(void)now;
-	if (s->inactive)
+	if (!tcp_splice_heard(s) && s->inactive)
 		tcp_splice_reset(s, "no activity, reset");
 	else
 		s->inactive = true;

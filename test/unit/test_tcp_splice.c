@@ -20,6 +20,7 @@
 
 #include "fwd.h"
 #include "guest.h"
+#include "host/tcpinfo.h"
 #include "lib/loop.h"
 #include "lib/pipes.h"
 #include "tcp.h"
@@ -690,10 +691,46 @@ TEST(inactivity_is_ended)
 	hears(server, "still here");
 	later(INTERVAL);
 	CHECK_EQ(flow_count(), 1);
-	later(INTERVAL);
+	/* the last acknowledgement may come after the sweep */
+	later(2 * INTERVAL);
 	CHECK_EQ(flow_count(), 0);
 	CHECK_EQ(trouble(client), ECONNRESET);
 	CHECK_EQ(trouble(server), ECONNRESET);
+	teardown();
+}
+
+/* Until a keepalive of its has been answered */
+static void keepalive(int fd)
+{
+	const int one = 1, off = 0;
+	uint32_t before = 0, segs = 0;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &one, sizeof(one));
+	CHECK_EQ(tcpinfo_segs_in(fd, &before), 0);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	for (int i = 0; i < 1000 && (!segs || segs == before); i++) {
+		poll(NULL, 0, 10);
+		CHECK_EQ(tcpinfo_segs_in(fd, &segs), 0);
+	}
+	CHECK(segs != before);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
+}
+
+/* Either end may ask the other to keep the connection, as past the link */
+TEST(keepalives_are_activity)
+{
+	setup();
+	join("127.0.0.1");
+	later(INTERVAL);
+	keepalive(client);
+	later(INTERVAL);
+	CHECK_EQ(flow_count(), 1);
+	keepalive(server);
+	later(INTERVAL);
+	CHECK_EQ(flow_count(), 1);
+	later(2 * INTERVAL);
+	CHECK_EQ(flow_count(), 0);
+	CHECK_EQ(trouble(client), ECONNRESET);
 	teardown();
 }
 
