@@ -70,6 +70,8 @@ static int command_tty = -1;
 static pid_t command_group;
 /* Our process group had the terminal */
 static bool command_foreground;
+/* We lead the session: if the terminal goes, the kernel tells nobody else */
+static bool command_leads;
 static struct watch command_end, command_stopped;
 static void (*command_ended)(void);
 
@@ -334,6 +336,7 @@ static int command_open_ns(pid_t pid, const char *name)
 static void command_note_tty(void)
 {
 	command_group = getpgrp();
+	command_leads = getsid(0) == getpid();
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		pid_t group = tcgetpgrp(fd);
 
@@ -557,19 +560,21 @@ static void command_child(void)
 
 /**
  * command_signal() - Pass a signal on to the command
- * @info:	signal that we got; one of the terminal's keys is left out
+ * @info:	signal that we got; one of the terminal's keys is left out, its
+ *		hangup is not where we lead the session
  * Return: whether there is a command, which decides what comes of it
  */
 bool command_signal(const struct signalfd_siginfo *info)
 {
 	int signo = (int)info->ssi_signo;
 	unsigned char byte = (unsigned char)signo;
+	bool hangup = signo == SIGHUP && command_leads;
 
 	if (command_pidfd < 0)
 		return false;
 	if (signo == SIGCHLD)
 		command_child();
-	else if (command_passes(signo, info->ssi_code) &&
+	else if ((hangup || command_passes(signo, info->ssi_code)) &&
 		 syscall(SYS_pidfd_send_signal, command_pidfd, signo, NULL, 0))
 		send(command_go, &byte, 1, MSG_NOSIGNAL);
 	return true;

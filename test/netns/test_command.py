@@ -360,6 +360,16 @@ def test_interrupt_ends_command_and_us(terminal):
     assert t.end() in (130, -signal.SIGINT)
 
 
+def test_terminal_goes(terminal):
+    """A window that is closed, a connection that is lost: where we lead the
+    session, nobody but us is told."""
+    t = terminal(rp.binary(), "-q", "sh", "-c", "echo ready; exec sleep 50")
+    t.expect("ready")
+    os.close(t.fd)
+    t.fd = os.open("/dev/null", os.O_RDONLY)
+    assert t.end() in (129, -signal.SIGHUP)
+
+
 def test_interactive_shell(terminal):
     """The terminal is the shell's: job control, its size, its status."""
     t = terminal("env", "SHELL=/bin/bash", "PS1=> ", rp.binary(), "-q")
