@@ -570,19 +570,29 @@ void tcp_splice_open(int fd, const struct flow_side *from,
 	tcp_splice_close(fd, true);
 }
 
-/* Whether either peer was heard of since the sweep before: by keepalives, say */
-static bool tcp_splice_heard(struct tcp_splice *s)
+/* Whether a peer was heard of since the sweep before: by keepalives, say */
+static bool tcp_splice_heard(struct tcp_splice_side *side)
 {
-	bool heard = false;
+	uint32_t before = side->segs_in;
 
-	for (unsigned i = INI; i <= TGT; i++) {
-		struct tcp_splice_side *side = &s->side[i];
-		uint32_t before = side->segs_in;
+	return !tcpinfo_segs_in(side->watch.fd, &side->segs_in) &&
+	       side->segs_in != before;
+}
 
-		heard |= !tcpinfo_segs_in(side->watch.fd, &side->segs_in) &&
-			 side->segs_in != before;
-	}
-	return heard;
+/*
+ * Whether either peer was. A client that asks is to hear of its server, which we
+ * answer for: we ask it, too, unless it is on this machine, and cannot be lost.
+ */
+static bool tcp_splice_kept(struct tcp_splice *s)
+{
+	static const int on = 1;
+	bool client = tcp_splice_heard(&s->side[INI]);
+	bool server = tcp_splice_heard(&s->side[TGT]);
+
+	if (client && s->inactive && !s->side[TGT].local)
+		setsockopt(s->side[TGT].watch.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
+			   sizeof(on));
+	return client || server;
 }
 
 /**
@@ -598,7 +608,7 @@ void tcp_splice_inactivity(struct flow *f, usec_t now)
 	struct tcp_splice *s = flow_as(f, struct tcp_splice);
 
 	(void)now;
-	if (!tcp_splice_heard(s) && s->inactive)
+	if (!tcp_splice_kept(s) && s->inactive)
 		tcp_splice_reset(s, "no activity, reset");
 	else
 		s->inactive = true;

@@ -830,10 +830,8 @@ TEST(not_for_others)
 }
 
 /* Out of the namespace: the same with the places exchanged */
-TEST(out_to_the_host)
+static void join_out(const struct port_rule *r)
 {
-	const struct port_rule r = { .first = 700, .last = 700,
-				     .to = (uint16_t)(port + 3) };
 	struct flow_side from = { .remote = ADDR_LOOPBACK4, .rport = 9,
 				  .local = ADDR_LOOPBACK4, .lport = 700,
 				  .place = FLOW_AT_NS }, to;
@@ -842,8 +840,6 @@ TEST(out_to_the_host)
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
 
-	setup();
-	serve("127.0.0.1", 10);
 	/* the accepted connection, without a listener in a namespace */
 	pair[0] = socket(AF_INET, SOCK_STREAM, 0);
 	len = at("127.0.0.1", 0, &sa);
@@ -853,16 +849,68 @@ TEST(out_to_the_host)
 	CHECK(!connect(client, &sa.sa, len));
 	pair[1] = accept4(pair[0], NULL, NULL, SOCK_NONBLOCK);
 	opened = fakens_opened;
-	CHECK(fwd_splice(FWD_OUT, &r, &from, &to));
+	CHECK(fwd_splice(FWD_OUT, r, &from, &to));
 	tcp_splice_open(pair[1], &from, &to);
 	CHECK_EQ(fakens_opened, opened);
 	close(pair[0]);
 	turns();
 	server = accept(listener, NULL, NULL);
+	CHECK(server >= 0);
+}
+
+TEST(out_to_the_host)
+{
+	setup();
+	serve("127.0.0.1", 10);
+	join_out(&(struct port_rule){ .first = 700, .last = 700,
+				      .to = (uint16_t)(port + 1) });
 	says(client, "hi");
 	hears(server, "hi");
 	says(server, "ho");
 	hears(client, "ho");
+	teardown();
+}
+
+/* The daemon's end of the connection to the server: does it send keepalives? */
+static bool asks_the_server(void)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	uint16_t to;
+	int on = -1;
+
+	CHECK(!getsockname(server, &sa.sa, &len));
+	to = addr_from_sockaddr(&sa).port;
+	for (int fd = 0; fd < 256; fd++) {
+		len = sizeof(sa);
+		if (getpeername(fd, &sa.sa, &len) ||
+		    addr_from_sockaddr(&sa).port != to)
+			continue;
+		len = sizeof(on);
+		getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len);
+	}
+	CHECK(on >= 0);
+	return on == 1;
+}
+
+/* Who asks for the server hears of it, not of us */
+TEST(keepalives_ask_a_server_elsewhere)
+{
+	struct port_rule r = { .first = 700, .last = 700,
+			       .target = addr("192.0.2.77"),
+			       .has_target = true };
+
+	setup();
+	r.to = (uint16_t)(port + 1);
+	CHECK(hostns_address("192.0.2.77"));
+	serve("192.0.2.77", 10);
+	join_out(&r);
+	later(INTERVAL);
+	CHECK(!asks_the_server());
+	keepalive(client);
+	later(INTERVAL);
+	CHECK(asks_the_server());
+	CHECK_EQ(flow_count(), 1);
 	teardown();
 }
 
