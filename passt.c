@@ -204,6 +204,8 @@ static sigset_t passt_signals_block(void)
 	command_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* Log and capture end at RLIMIT_FSIZE, not we */
+	signal(SIGXFSZ, SIG_IGN);
 	return set;
 }
 

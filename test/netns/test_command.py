@@ -106,6 +106,17 @@ def test_started_by_root(run, net):
     assert "192.0.2.2/24" in words
 
 
+def test_log_longer_than_a_file_may_be(run, place):
+    """It ends there; the command has its network all the same."""
+    log = place + "/log"
+    r = run("--config-net", "--trace", "-l", log, "sh", "-c",
+            "ping -q -c 50 -i 0.005 192.0.2.1 >&2; exit 5",
+            prefix=("sh", "-c", 'ulimit -f 8; exec "$@"', "sh"))
+    ok(r, 5)
+    assert " 0% packet loss" in r.stderr
+    assert os.path.getsize(log) in (4096, 8192)
+
+
 def test_command_is_not_confined(run):
     """No filter and all capabilities: it may make namespaces of its own."""
     out = ok(run("sh", "-c", "cat /proc/self/status; unshare -Un true; "
