@@ -204,12 +204,31 @@ static void command_init_told(pid_t command, int fd)
 		_exit(EXIT_FAILURE);
 }
 
-static void command_init(pid_t command, int fd)
+/* What was typed before there was a command that the terminal could tell */
+static void command_init_typed(pid_t command, const sigset_t *early)
+{
+	const struct timespec now = { 0 };
+
+	for (unsigned i = 0; i < COMMAND_PASSED; i++) {
+		int signo = command_passed[i];
+		sigset_t one;
+
+		if (!sigismember(early, signo))
+			continue;
+		sigemptyset(&one);
+		sigaddset(&one, signo);
+		sigtimedwait(&one, NULL, &now);
+		kill(command, signo);
+	}
+}
+
+static void command_init(pid_t command, int fd, const sigset_t *early)
 {
 	sigset_t all;
 	siginfo_t info;
 
 	sigfillset(&all);
+	command_init_typed(command, early);
 	command_init_files(fd);
 	command_init_told(command, fd);
 	for (;;) {
@@ -263,6 +282,7 @@ static void command_allow_ping(void)
 static void command_cloned(const struct command *c,
 			   const struct command_origin *o, int fd)
 {
+	sigset_t early;
 	pid_t pid;
 
 	command_wait(fd);
@@ -275,6 +295,7 @@ static void command_cloned(const struct command *c,
 	command_allow_ping();
 	command_wait(fd);
 
+	sigpending(&early);
 	pid = c->same_pids ? 0 : fork();
 	if (!pid)
 		command_exec(c, o);
@@ -282,7 +303,7 @@ static void command_cloned(const struct command *c,
 		err("Cannot make a process: %s", strerror(errno));
 		_exit(COMMAND_CANNOT_RUN);
 	}
-	command_init(pid, fd);
+	command_init(pid, fd, &early);
 }
 
 /* ---- in the daemon ---- */

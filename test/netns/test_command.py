@@ -371,6 +371,32 @@ def test_interrupt_ends_command_and_us(terminal):
     assert t.end() in (130, -signal.SIGINT)
 
 
+def signals(pid, which):
+    """Whether SIGINT is among those that /proc/PID/status names."""
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return int(re.search(which + r":\s(\w+)", f.read())[1], 16) & 2
+
+
+def test_interrupt_while_we_start(terminal, place):
+    """The command is not there yet to hear of it from the terminal."""
+    fifo = place + "/pid"
+    os.mkfifo(fifo)
+    os.chmod(fifo, 0o666)
+    t = terminal(rp.binary(), "-q", "-P", fifo, "sh", "-c",
+                 "echo ready; exec sleep 50")
+
+    def both(which):
+        pids = rp.marked(t.m.mark)
+        return len(pids) == 2 and all(signals(p, which) for p in pids)
+    # us and what waits to run it; the PID file waits for who reads it
+    wait_for(lambda: both("SigBlk"))
+    t.type("\x03")
+    wait_for(lambda: both("ShdPnd"))
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    assert t.end() in (130, -signal.SIGINT)
+    os.close(fd)
+
+
 def test_terminal_goes(terminal):
     """A window that is closed, a connection that is lost: where we lead the
     session, nobody but us is told."""
