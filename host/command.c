@@ -396,6 +396,8 @@ static pid_t command_clone_in(const struct command *c, int userns)
 	if (pipe2(fd, O_CLOEXEC))
 		return -errno;
 	between = fork();
+	if (between < 0)
+		return -errno;
 	if (!between) {
 		netns_enter_user(userns, c->userns);
 		pid = command_clone(c, CLONE_PARENT);
@@ -405,7 +407,7 @@ static pid_t command_clone_in(const struct command *c, int userns)
 	}
 	close(fd[1]);
 	/* It has said why it cannot, if so */
-	if (between < 0 || waitpid(between, &status, 0) < 0 || status ||
+	if (waitpid(between, &status, 0) < 0 || status ||
 	    read(fd[0], &pid, sizeof(pid)) != sizeof(pid))
 		exit(EXIT_FAILURE);
 	close(fd[0]);

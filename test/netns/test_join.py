@@ -67,6 +67,16 @@ def test_command_in_a_user_namespace(run, held):
                            os.readlink("/proc/self/ns/net"))
 
 
+def test_no_process_left_for_it(run, held):
+    """It says so, as wherever it cannot start."""
+    h = held()
+    r = run("--userns", "/proc/%d/ns/user" % h.pid, "true",
+            prefix=("bash", "-c", 'ulimit -u 1; exec "$@"', "bash"))
+    assert r.returncode == 1 and r.left == []
+    assert r.stderr == ("Cannot make namespaces for the command: Resource "
+                        "temporarily unavailable\n")
+
+
 def pasta_gone(h):
     """The namespace is there still, and the tap device is not."""
     wait_for(lambda: [i["ifname"] for i in h.ns.ip("link")] == ["lo"])
