@@ -195,8 +195,15 @@ static int udp_flow_setup(int fd, const struct flow_side *host)
 	       -errno : 0;
 }
 
+/* From this port the socket would hear itself */
+static bool udp_flow_is_own_peer(const struct flow_side *host)
+{
+	return host->lport == host->rport &&
+	       addr_equal(&host->local, &host->remote);
+}
+
 /* The address and port that the kernel chose. Return: -EADDRINUSE where there
- * is such a flow already
+ * is such a flow already, or its peer is the socket itself
  */
 static int udp_flow_learn_local(int fd, struct flow_side *host)
 {
@@ -210,6 +217,8 @@ static int udp_flow_learn_local(int fd, struct flow_side *host)
 	e = addr_from_sockaddr(&sa);
 	host->local = e.addr;
 	host->lport = e.port;
+	if (udp_flow_is_own_peer(host))
+		return -EADDRINUSE;
 	return flow_lookup(IPPROTO_UDP, host, &side) ? -EADDRINUSE : 0;
 }
 

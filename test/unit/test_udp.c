@@ -89,6 +89,25 @@ TEST(a_port_in_use_is_replaced)
 	close(other);
 }
 
+/* From a port to the same one of the host's, where nobody listens: the socket
+ * would be its own peer
+ */
+TEST(a_guest_does_not_hear_itself)
+{
+	const uint8_t *f;
+	size_t len;
+
+	setup();
+	guest_sends("192.0.2.1", GUEST_PORT, "a", 1);
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
+	f = memlink_frame(0, &len, NULL);
+	CHECK_EQ(f[ETH_HLEN_ + 9], IPPROTO_ICMP);
+	CHECK_EQ(f[ETH_HLEN_ + IP4_HLEN], 3);
+	CHECK_EQ(f[ETH_HLEN_ + IP4_HLEN + 1], 3);
+	teardown();
+}
+
 /* Two servers see the same port: RFC 4787 REQ-1 */
 TEST(one_port_for_all_destinations)
 {
