@@ -511,7 +511,7 @@ static int fwd_set_outbound(int fd, const struct flow_side *host)
 }
 
 static int fwd_socket_setup(int fd, uint8_t proto,
-			    const struct flow_side *host)
+			    const struct flow_side *host, bool alone)
 {
 	const struct endpoint e = { host->local, host->lport, host->ifindex };
 	int rc = 0;
@@ -529,7 +529,7 @@ static int fwd_socket_setup(int fd, uint8_t proto,
 
 	/* share a forwarded port, and a port among flows to several peers */
 	if (proto == IPPROTO_UDP && host->lport)
-		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, !alone);
 	/* the port is chosen by connect(): a port can serve several peers */
 	else if (proto == IPPROTO_TCP && !host->lport)
 		rc = fwd_set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
@@ -540,6 +540,18 @@ static int fwd_socket_setup(int fd, uint8_t proto,
 		return rc;
 	return host->place == FLOW_AT_NS ? nssock_bind(fd, &e) :
 					   fwd_bind(fd, &e);
+}
+
+static int fwd_socket_of(uint8_t proto, const struct flow_side *host,
+			 bool alone)
+{
+	int family = addr_family(&host->remote);
+	int fd = host->place == FLOW_AT_NS ? nssock_open(proto, family) :
+					     fwd_open(proto, family);
+
+	if (fd < 0)
+		return fd;
+	return fwd_done(fd, fwd_socket_setup(fd, proto, host, alone));
 }
 
 /**
@@ -557,11 +569,23 @@ static int fwd_socket_setup(int fd, uint8_t proto,
  */
 int fwd_socket(uint8_t proto, const struct flow_side *host)
 {
-	int family = addr_family(&host->remote);
-	int fd = host->place == FLOW_AT_NS ? nssock_open(proto, family) :
-					     fwd_open(proto, family);
+	return fwd_socket_of(proto, host, false);
+}
+
+/**
+ * fwd_socket_alone() - A UDP socket with a port that nobody has yet
+ * @host:	the side, its @lport set
+ *
+ * As fwd_socket(), but the port is shared only from here on: one that others
+ * hold is refused, though they would share it, and so it is to them.
+ *
+ * Return: a descriptor, or a negative error code; -EADDRINUSE: somebody has it
+ */
+int fwd_socket_alone(const struct flow_side *host)
+{
+	int fd = fwd_socket_of(IPPROTO_UDP, host, true);
 
 	if (fd < 0)
 		return fd;
-	return fwd_done(fd, fwd_socket_setup(fd, proto, host));
+	return fwd_done(fd, fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1));
 }

@@ -23,11 +23,15 @@
  * share ports by SO_REUSEADDR, with the listener of a forwarded port and among
  * the guest's conversations from one port. The kernel gives a datagram to the
  * socket that matches best: connected ones come first. It does not refuse two
- * that match alike, so that is looked up here.
+ * that match alike, so that is looked up here. Nor does it, where all have
+ * SO_REUSEADDR, refuse those of another daemon, whose guest may speak from the
+ * same port to the same server: so the first of ours to take a port is bound
+ * without, and what others hold counts as in use.
  *
  * Sockets are watched level-triggered: a batch a turn, then the next flow.
  *
- * State: the list of stalled flows.
+ * State: the list of stalled flows; how many flows hold each of the host's
+ * ports.
  */
 #include "udp_flow.h"
 
@@ -40,6 +44,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_listen.h"
 #include "lib/log.h"
 #include "lib/nomem.h"
 #include "lib/slow.h"
@@ -59,6 +64,13 @@ static_assert(sizeof(struct udp_flow) <= FLOW_ROOM, "fits an entry");
 
 /* Index + 1 of the first stalled flow, 0: none */
 static uint32_t udp_stalled;
+/* Flows whose socket has a port: of IPv4, of IPv6 */
+static uint32_t udp_held[2][65536];
+
+static uint32_t *udp_flow_held(const struct flow_side *host)
+{
+	return &udp_held[!addr_is_v4(&host->remote)][host->lport];
+}
 
 static usec_t udp_flow_timeout(const struct udp_flow *u)
 {
@@ -124,6 +136,7 @@ static void udp_flow_close(struct flow *f, usec_t now)
 	timer_cancel(&u->timer);
 	loop_del(&u->watch);
 	close(u->watch.fd);
+	--*udp_flow_held(udp_host_side(f));
 	flow_end(f);
 }
 
@@ -222,12 +235,21 @@ static int udp_flow_learn_local(int fd, struct flow_side *host)
 	return flow_lookup(IPPROTO_UDP, host, &side) ? -EADDRINUSE : 0;
 }
 
+/* Bound, to a port of its own or to one that is ours already */
+static int udp_flow_socket(const struct flow_side *host)
+{
+	if (!host->lport || *udp_flow_held(host) ||
+	    fwd_listen_on(IPPROTO_UDP, FWD_IN, host->lport))
+		return fwd_socket(IPPROTO_UDP, host);
+	return fwd_socket_alone(host);
+}
+
 /* A connected socket, @host completed; or a negative error code */
 static int udp_flow_connect(struct flow_side *host)
 {
 	const struct endpoint peer = { host->remote, host->rport,
 				       host->ifindex };
-	int fd = fwd_socket(IPPROTO_UDP, host), rc;
+	int fd = udp_flow_socket(host), rc;
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&peer, &sa);
 
@@ -274,6 +296,7 @@ static int udp_flow_watch(struct flow *f, int fd, usec_t now)
 	u->expect = UDP_EXPECT;
 	u->ttl = UDP_TTL;
 	timer_arm(&u->timer, now + UDP_UNREPLIED);
+	++*udp_flow_held(udp_host_side(f));
 	flow_hash(f, INI);
 	flow_hash(f, TGT);
 	stat_add(STAT_UDP_FLOWS, 1);

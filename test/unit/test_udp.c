@@ -89,6 +89,67 @@ TEST(a_port_in_use_is_replaced)
 	close(other);
 }
 
+/* Another daemon's guest speaks from the same port, to the same server: the
+ * kernel would give the answers for both to one
+ */
+TEST(a_port_that_another_daemon_shares_is_replaced)
+{
+	struct endpoint e, from = { 0 }, taken;
+	int other, fd, on = 1;
+	char data[16];
+
+	setup();
+	fd = host_socket("127.0.0.1", 0, &e);
+	other = host_socket("0.0.0.0", GUEST_PORT, &taken);
+	CHECK(!setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
+	CHECK(!host_connect(other, "127.0.0.1", e.port));
+	guest_sends("192.0.2.1", e.port, "a", 1);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+	CHECK(from.port != GUEST_PORT && from.port);
+	host_sends(fd, &from, "b", 1);
+	turns();
+	CHECK(guest_got(0, "192.0.2.1", e.port, "b", 1));
+	from.port = GUEST_PORT;
+	host_sends(fd, &from, "c", 1);
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
+	CHECK_EQ(host_receives(other, data, sizeof(data), NULL), 1);
+	teardown();
+	close(fd);
+	close(other);
+}
+
+/* The port is held by us alone from the first flow to the last */
+TEST(a_port_is_held_against_other_daemons)
+{
+	struct endpoint e[2], want = { .addr = addr("0.0.0.0"),
+				       .port = GUEST_PORT };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&want, &sa);
+	int other = socket(AF_INET, SOCK_DGRAM, 0), fd[2];
+
+	setup();
+	for (unsigned i = 0; i < 2; i++) {
+		fd[i] = host_socket("127.0.0.1", 0, &e[i]);
+		guest_sends("192.0.2.1", e[i].port, "a", 1);
+		later(10);
+	}
+	CHECK_EQ(flow_count(), 2);
+	CHECK(bind(other, &sa.sa, len));
+	later(10);
+	CHECK_EQ(flow_count(), 1);
+	CHECK(bind(other, &sa.sa, len));
+	later(10);
+	CHECK_EQ(flow_count(), 0);
+	CHECK(!bind(other, &sa.sa, len));
+	guest_sends("192.0.2.1", e[0].port, "a", 1);
+	CHECK(only_flow()->side[TGT].lport != GUEST_PORT);
+	teardown();
+	close(fd[0]);
+	close(fd[1]);
+	close(other);
+}
+
 /* From a port to the same one of the host's, where nobody listens: the socket
  * would be its own peer
  */
