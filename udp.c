@@ -90,16 +90,18 @@ void udp_input(const struct packet *run, usec_t now)
 		return;
 	}
 	f = flow_lookup(IPPROTO_UDP, &guest, &side);
-	if (!f) {
-		side = INI;
-		rc = udp_flow_open_outbound(&guest, now, &f);
-		if (rc) {
-			udp_refuse(&guest, run, rc);
+	if (f) {
+		udp_flow_spoke(f, side, now);
+		run = udp_in_send(f, run);
+		if (!run)
 			return;
-		}
+		udp_flow_close(f, now);
 	}
-	udp_flow_spoke(f, side, now);
-	udp_in_send(f, run);
+	rc = udp_flow_open_outbound(&guest, now, &f);
+	if (!rc && (run = udp_in_send(f, run)))
+		rc = -ENETUNREACH;
+	if (rc)
+		udp_refuse(&guest, run, rc);
 }
 
 /**

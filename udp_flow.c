@@ -14,6 +14,10 @@
  *	               stalled: the link was full, or the host had no memory;
  *	               the socket keeps what comes
  *
+ * Where the host moves to another network, and a flow's socket speaks from an
+ * address that is no more, the flow ends with what the guest sends next, and that
+ * begins another.
+ *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
  * well-known ports have less). Timers are armed when a flow begins and when
@@ -126,7 +130,12 @@ void udp_flow_resume_all(void)
 		udp_flow_resume(udp_flow_at(udp_stalled));
 }
 
-static void udp_flow_close(struct flow *f, usec_t now)
+/**
+ * udp_flow_close() - End a conversation
+ * @f:		flow
+ * @now:	time
+ */
+void udp_flow_close(struct flow *f, usec_t now)
 {
 	struct udp_flow *u = udp_of(f);
 

@@ -15,5 +15,6 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 				   const struct flow_side *guest, usec_t now);
 void udp_flow_spoke(struct flow *f, unsigned side, usec_t now);
 void udp_flow_resume_all(void);
+void udp_flow_close(struct flow *f, usec_t now);
 
 #endif /* UDP_FLOW_H */

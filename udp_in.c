@@ -249,7 +249,16 @@ static bool udp_in_full(int rc)
 	return rc == -EAGAIN || nomem(-rc);
 }
 
-static void udp_in_send_batch(struct flow *f)
+/* From the address that the socket speaks from there is no way, or it is not the
+ * host's any more, for which older kernels have a code of its own
+ */
+static bool udp_in_is_stranded(int rc)
+{
+	return rc == -ENETUNREACH || rc == -EINVAL;
+}
+
+/* Return: false: see udp_in_is_stranded() */
+static bool udp_in_send_batch(struct flow *f)
 {
 	bool again = false;
 	unsigned i = 0;
@@ -267,25 +276,35 @@ static void udp_in_send_batch(struct flow *f)
 			/* most likely an error of a datagram sent before */
 			udp_err_drain(f);
 			again = true;
+		} else if (udp_in_is_stranded(rc)) {
+			return false;
 		} else {
 			udp_in_failed(f, rc, &batch.data[i++]);
 			again = false;
 		}
 	}
+	return true;
 }
 
 /**
  * udp_in_send() - Send a run of the guest's datagrams
  * @f:		the flow of all of them
  * @run:	linked by @next, in order
+ * Return: NULL; or the first packet that has to be sent again by another flow:
+ *	   the host has lost the address that this one's socket speaks from, or
+ *	   the way there
  */
-void udp_in_send(struct flow *f, const struct packet *run)
+const struct packet *udp_in_send(struct flow *f, const struct packet *run)
 {
 	struct udp_in_cursor c = { run, 0 };
 
 	while (c.p) {
-		udp_in_set_options(udp_of(f), c.p);
+		const struct packet *first = c.p;
+
+		udp_in_set_options(udp_of(f), first);
 		udp_in_fill(&c);
-		udp_in_send_batch(f);
+		if (!udp_in_send_batch(f))
+			return first;
 	}
+	return NULL;
 }

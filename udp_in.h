@@ -8,6 +8,6 @@
 #include "flow.h"
 #include "lib/packet.h"
 
-void udp_in_send(struct flow *f, const struct packet *run);
+const struct packet *udp_in_send(struct flow *f, const struct packet *run);
 
 #endif /* UDP_IN_H */

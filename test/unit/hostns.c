@@ -79,14 +79,29 @@ static bool hostns_usable(const struct addr *a)
 	return tries >= 0;
 }
 
+/* Sets the IPv4 address of one of lo's labels */
+static bool hostns_alias(const char *label, const struct addr *a)
+{
+	struct ifreq ifr = { 0 };
+	union sockaddr_any sa;
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", label);
+	addr_to_sockaddr(&(struct endpoint){ .addr = *a }, &sa);
+	memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
+	if (hostns_ioctl(AF_INET, SIOCSIFADDR, &ifr))
+		return false;
+	sa.sin.sin_addr.s_addr = 0xffffffff;
+	memcpy(&ifr.ifr_netmask, &sa.sin, sizeof(sa.sin));
+	return !hostns_ioctl(AF_INET, SIOCSIFNETMASK, &ifr);
+}
+
 /* Gives lo another address */
 bool hostns_address(const char *text)
 {
 	static unsigned alias;
-	struct ifreq ifr = { 0 };
 	struct in6_ifreq ifr6 = { .ifr6_prefixlen = 128 };
+	char label[IFNAMSIZ];
 	struct addr a;
-	union sockaddr_any sa;
 
 	if (!addr_parse(text, &a))
 		return false;
@@ -95,14 +110,16 @@ bool hostns_address(const char *text)
 	if (!addr_is_v4(&a))
 		return !hostns_ioctl(AF_INET6, SIOCSIFADDR, &ifr6) &&
 		       hostns_usable(&a);
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lo:%u", alias++);
-	addr_to_sockaddr(&(struct endpoint){ .addr = a }, &sa);
-	memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
-	if (hostns_ioctl(AF_INET, SIOCSIFADDR, &ifr))
-		return false;
-	sa.sin.sin_addr.s_addr = 0xffffffff;
-	memcpy(&ifr.ifr_netmask, &sa.sin, sizeof(sa.sin));
-	return !hostns_ioctl(AF_INET, SIOCSIFNETMASK, &ifr);
+	snprintf(label, sizeof(label), "lo:%u", alias++);
+	return hostns_alias(label, &a);
+}
+
+/* Gives lo an IPv4 address, and takes away the one that this gave before */
+bool hostns_move(const char *text)
+{
+	struct addr a;
+
+	return addr_parse(text, &a) && hostns_alias("lo:moves", &a);
 }
 
 /* Sets lo's MTU */

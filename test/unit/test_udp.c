@@ -169,6 +169,36 @@ TEST(a_guest_does_not_hear_itself)
 	teardown();
 }
 
+/* The host moves to another network while the guest goes on speaking */
+TEST(a_flow_outlives_the_hosts_address)
+{
+	static const char *const host[] = { "203.0.113.1", "203.0.113.2" };
+	struct endpoint e, from = { 0 };
+	char data[16];
+	int fd;
+
+	setup();
+	fd = host_socket(CLIENTS, 0, &e);
+	for (unsigned i = 0; i < 2; i++) {
+		conf.family[CONF_V4].outbound = addr(host[i]);
+		CHECK(hostns_move(host[i]));
+		for (char n = 0; n < 3; n++)
+			guest_sends(CLIENTS, e.port, &n, 1);
+		for (char n = 0; n < 3; n++) {
+			CHECK_EQ(host_receives(fd, data, 16, &from), 1);
+			CHECK_EQ(data[0], n);
+			CHECK(addr_equal(&from.addr,
+					 &conf.family[CONF_V4].outbound));
+			CHECK_EQ(from.port, GUEST_PORT);
+		}
+		turns();
+		CHECK_EQ(flow_count(), 1);
+		CHECK_EQ(memlink_sent(), 0);
+	}
+	teardown();
+	close(fd);
+}
+
 /* Two servers see the same port: RFC 4787 REQ-1 */
 TEST(one_port_for_all_destinations)
 {
