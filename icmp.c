@@ -472,6 +472,17 @@ static int icmp_send(struct flow *f, const struct packet *p)
 	return sendmsg(icmp_of(f)->watch.fd, &m, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
+/* Return: 0, or a negative error code of this request, of no earlier one */
+static int icmp_try(struct flow *f, const struct packet *p)
+{
+	int rc = icmp_send(f, p);
+
+	if (!rc || rc == -EAGAIN || rc == -ENOBUFS)
+		return rc;
+	icmp_drain_errors(f);
+	return icmp_send(f, p);
+}
+
 static void icmp_echo(const struct packet *p, usec_t now)
 {
 	const struct flow_side guest = {
@@ -480,20 +491,23 @@ static void icmp_echo(const struct packet *p, usec_t now)
 		.rport = p->icmp.id,
 		.place = FLOW_AT_GUEST,
 	};
-	unsigned side;
-	struct flow *f = flow_lookup(p->proto, &guest, &side);
-	int rc;
+	struct flow *f = flow_lookup(p->proto, &guest, NULL);
+	int rc = 0;
 
-	if (!f)
+	if (f) {
+		icmp_of(f)->last = now;
+		rc = icmp_try(f, p);
+	}
+	/* from its address there is no way any more: see udp_in.c */
+	if (rc == -ENETUNREACH || rc == -EINVAL) {
+		icmp_flow_close(f, now);
+		f = NULL;
+	}
+	if (!f) {
 		f = icmp_flow_open(p, &guest, now);
-	if (!f)
-		return;
-	icmp_of(f)->last = now;
-	rc = icmp_send(f, p);
-	if (rc && rc != -EAGAIN && rc != -ENOBUFS) {
-		/* an error of an earlier request, maybe */
-		icmp_drain_errors(f);
-		rc = icmp_send(f, p);
+		if (!f)
+			return;
+		rc = icmp_try(f, p);
 	}
 	if (rc == -EAGAIN || rc == -ENOBUFS)
 		drop(DROP_NO_ROOM);

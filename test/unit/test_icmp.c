@@ -272,6 +272,24 @@ TEST(replies_of_others_are_passed_over)
 	teardown();
 }
 
+/* The host moves to another network while the guest goes on pinging */
+TEST(pings_outlive_the_hosts_address)
+{
+	static const char *const host[] = { "203.0.113.1", "203.0.113.2" };
+
+	setup(1500);
+	for (uint16_t i = 0; i < 2; i++) {
+		conf.family[CONF_V4].outbound = addr(host[i]);
+		CHECK(hostns_move(host[i]));
+		ping("198.51.100.7", 9, i, "a", 1);
+		turns();
+		CHECK_EQ(memlink_sent(), i + 1);
+		CHECK(guest_got(i, "198.51.100.7", 9, i, "a", 1));
+	}
+	CHECK_EQ(flow_count(), 1);
+	teardown();
+}
+
 TEST(large_pings_come_back_in_fragments)
 {
 	static uint8_t data[60000];
