@@ -304,6 +304,15 @@ static void netconf_write_via(struct out *o, const struct netcopy_route *r,
 		rtnl_put_addr(o, RTA_GATEWAY, via);
 }
 
+/* Where there is no IPv6 to find a gateway by: anybody is found on our link */
+static struct netcopy_hop netconf_hop(const struct netcopy_route *r,
+				      const struct netcopy_hop *hop)
+{
+	if (r->v4 && !addr_is_v4(&hop->via) && !netconf_served(NETCOPY_V6))
+		return (struct netcopy_hop){ .weight = hop->weight };
+	return *hop;
+}
+
 static void netconf_write_multipath(struct out *o,
 				    const struct netcopy_route *r,
 				    const struct netcopy_hop *hop)
@@ -311,14 +320,15 @@ static void netconf_write_multipath(struct out *o,
 	size_t multi = rtnl_nest(o, RTA_MULTIPATH);
 
 	for (unsigned i = 0; i < r->hops; i++) {
+		const struct netcopy_hop to = netconf_hop(r, &hop[i]);
 		struct rtnexthop h = {
-			.rtnh_flags = hop[i].onlink ? RTNH_F_ONLINK : 0,
-			.rtnh_hops = hop[i].weight,
+			.rtnh_flags = to.onlink ? RTNH_F_ONLINK : 0,
+			.rtnh_hops = to.weight,
 			.rtnh_ifindex = (int)netconf_task.ifindex };
 		size_t at = o->len;
 
 		out_bytes(o, &h, sizeof(h));
-		netconf_write_via(o, r, &hop[i].via);
+		netconf_write_via(o, r, &to.via);
 		rtnl_nest_end(o, at);
 	}
 	rtnl_nest_end(o, multi);
@@ -337,13 +347,14 @@ static void netconf_write_route(struct out *o, const void *item)
 {
 	const struct netcopy_route *r = item;
 	const struct netcopy_hop *hop = netconf_hops(r);
+	const struct netcopy_hop first = netconf_hop(r, hop);
 	struct rtmsg m = { .rtm_family = r->v4 ? AF_INET : AF_INET6,
 			   .rtm_dst_len = r->dst_len, .rtm_src_len = r->src_len,
 			   .rtm_tos = r->tos, .rtm_table = RT_TABLE_MAIN,
 			   .rtm_protocol = r->protocol, .rtm_scope = r->scope,
 			   .rtm_type = RTN_UNICAST };
 
-	if (r->hops == 1 && hop->onlink)
+	if (r->hops == 1 && first.onlink)
 		m.rtm_flags = RTNH_F_ONLINK;
 	out_bytes(o, &m, sizeof(m));
 	if (r->dst_len)
@@ -360,7 +371,7 @@ static void netconf_write_route(struct out *o, const void *item)
 		rtnl_put(o, RTA_METRICS, netconf_task.host->metrics + r->metrics,
 			 r->metrics_len);
 	if (r->hops == 1) {
-		netconf_write_via(o, r, &hop->via);
+		netconf_write_via(o, r, &first.via);
 		rtnl_put_u32(o, RTA_OIF, netconf_task.ifindex);
 	} else {
 		netconf_write_multipath(o, r, hop);

@@ -273,6 +273,22 @@ TEST(one_family)
 	CHECK(same(6, "eth0"));
 }
 
+/* IPv4 through IPv6 neighbours (RFC 5549): without IPv6 nobody would find them */
+TEST(gateway_of_a_family_that_is_off)
+{
+	CHECK(host("addr add 192.0.2.2/32 dev eth0\n"
+		   "route add 0.0.0.0/0 via inet6 fe80::1 dev eth0 onlink\n"
+		   "route add 10.0.0.0/8 nexthop via inet6 fe80::1 dev eth0 "
+		   "weight 3 nexthop via inet6 fe80::2 dev eth0 onlink\n"));
+	setup("eth0", "eth0");
+	CHECK(same(4, "eth0"));
+	n.family[NETCOPY_V6].on = false;
+	CHECK_EQ(netconf_collect(&n, why), 0);
+	CHECK(guest("test \"$(ip route | tr -d '\\n\\t')\" = 'default dev eth0 "
+		    "10.0.0.0/8 nexthop dev eth0 weight 3 nexthop dev eth0 "
+		    "weight 1 '"));
+}
+
 /* No network at all: addresses that stand in for one */
 TEST(no_network)
 {
