@@ -119,10 +119,12 @@ TEST(order_of_blocks)
 	keep(owner, 0, 502, 3, false, 0);
 	TOLD(owner, 500, 510, 290, 410, 200, 215, 100, 110);
 	/* what begins where the sequence has come to was offered and refused */
+	keep(owner, 0, 700, 1, false, 0);
 	tcp_sack_taken(owner, 200);
-	TOLD(owner, 500, 510, 290, 410);
+	TOLD(owner, 700, 701, 500, 510, 290, 410);
 	tcp_sack_taken(owner, 505);
-	CHECK(!tcp_sack_any(owner));
+	TOLD(owner, 700, 701);
+	forget_all();
 }
 
 TEST(bounds)
@@ -149,6 +151,14 @@ TEST(bounds)
 	for (uint32_t i = 0; i < RANGES; i++)
 		CHECK_EQ(take(owner, 10 + 10 * i, &fin), 2);
 	CHECK(!tcp_sack_any(owner));
+	/* what is one too many is not there: nor is its FIN */
+	for (uint32_t i = 0; i < RANGES; i++)
+		keep(owner, 0, 10 + 10 * i, 1, false, 0);
+	keep(owner, 0, 5, 1, true, 0);
+	keep(owner, 0, 6, 5, false, 0);
+	CHECK_EQ(take(owner, 6, &fin), 5);
+	CHECK(!fin);
+	forget_all();
 }
 
 TEST(fin_is_last)
@@ -184,6 +194,13 @@ TEST(fin_is_last)
 	keep(owner, 30, 40, 10, false, 0);
 	CHECK_EQ(take(owner, 40, &fin), 20);
 	CHECK(!fin);
+	keep(owner, 0, 20, 0, true, 0);
+	keep(owner, 0, 60, 1, false, 0);
+	tcp_sack_taken(owner, 30);
+	keep(owner, 30, 50, 0, true, 0);
+	CHECK_EQ(take(owner, 50, &fin), 0);
+	CHECK(fin);
+	forget_all();
 }
 
 /* Of two in different places the first counts: where one is, no byte was had */
@@ -205,8 +222,9 @@ TEST(second_fin_is_none)
 	CHECK(fin);
 	/* the same again is the same */
 	keep(owner, 0, 20, 10, true, 0);
+	keep(owner, 0, 40, 5, false, 0);
 	keep(owner, 0, 30, 0, true, 0);
-	TOLD(owner, 20, 31);
+	TOLD(owner, 20, 31, 40, 45);
 	keep(owner, 0, 25, 5, true, 0);
 	CHECK_EQ(take(owner, 20, &fin), 10);
 	CHECK(fin);
@@ -215,17 +233,24 @@ TEST(second_fin_is_none)
 /* All places are taken: the one that has stood still longest is given away */
 TEST(places)
 {
+	bool fin;
+
 	for (unsigned i = 0; i < PLACES; i++)
-		keep(owner + i, 0, 10, 1, false, 1000 + i);
+		keep(owner + i, 0, 10, 1, i == 1, 1000 + i);
 	keep(owner + PLACES, 0, 10, 1, false, USEC_PER_SEC);
 	CHECK(!tcp_sack_any(owner + PLACES));
 	/* what moves keeps its own */
 	keep(owner, 0, 12, 1, false, USEC_PER_SEC);
-	keep(owner + PLACES, 0, 10, 1, false, USEC_PER_SEC + 1001);
+	keep(owner + PLACES, 0, 20, 1, false, USEC_PER_SEC + 1001);
 	CHECK(tcp_sack_any(owner + PLACES));
 	CHECK(!tcp_sack_any(owner + 1));
 	CHECK(tcp_sack_any(owner));
-	TOLD(owner + PLACES, 10, 11);
+	/* and nothing of the one before is there */
+	TOLD(owner + PLACES, 20, 21);
+	keep(owner + PLACES, 0, 10, 10, false, USEC_PER_SEC + 1001);
+	CHECK_EQ(take(owner + PLACES, 10, &fin), 11);
+	CHECK(!fin);
+	keep(owner + PLACES, 0, 10, 1, false, USEC_PER_SEC + 1001);
 	/* no other has stood still for so long yet */
 	keep(owner + 1, 0, 10, 1, false, USEC_PER_SEC + 1001);
 	CHECK(!tcp_sack_any(owner + 1));
