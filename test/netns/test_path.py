@@ -49,6 +49,48 @@ def test_outbound(net, guest, fam):
     assert read_all(c) == data[:50000]
 
 
+def test_both_ends_wait_for_room(net, guest):
+    """An echo that reads on only when it could write, and a client that does
+    not read for longer than it takes until a closed window is probed."""
+    ls = net.remote.listen(V4.remote)
+    c = guest.ns.connect(V4.remote, ls.getsockname()[1])
+    s = ls.accept()[0]
+    for x in c, s:
+        x.setblocking(False)
+    data, sent, echo, got = pattern(1 << 16), 0, b"", 0
+
+    def step():
+        """What moves in a moment, either way, but for the client's reading."""
+        nonlocal sent, echo
+        try:
+            if not echo:
+                echo = c.recv(1 << 16)
+            echo = echo[c.send(echo):]
+        except BlockingIOError:
+            pass
+        before = sent
+        try:
+            sent += s.send(data)
+        except BlockingIOError:
+            time.sleep(0.001)
+        return sent != before
+
+    moved = time.monotonic()
+    while time.monotonic() - moved < 1.5:
+        if step():
+            moved = time.monotonic()
+    data = b""
+    moved = time.monotonic()
+    while got < sent:
+        assert time.monotonic() - moved < PATIENCE, "%d of %d bytes" % (got, sent)
+        step()
+        try:
+            got += len(s.recv(1 << 20))
+            moved = time.monotonic()
+        except BlockingIOError:
+            time.sleep(0.001)
+
+
 @pytest.mark.parametrize("to", ["gateway", "address"])
 def test_host_loopback(net, pasta, fam, to):
     """The gateway's address, or one of our own, is the host's loopback."""
