@@ -301,7 +301,7 @@ static void tcp_open_accepted(const struct fwd_listener *l, int fd,
 		.place = l->way == FWD_IN ? FLOW_AT_HOST : FLOW_AT_NS,
 	};
 	if (fwd_splice(l->way, r, &client, &server))
-		tcp_splice_open(fd, &client, &server);
+		tcp_splice_open(fd, &client, &server, now);
 	else
 		tcp_open_in(fd, r, &client, now);
 }
@@ -311,7 +311,8 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 	struct fwd_listener *l = (void *)w;
 
 	(void)events;
-	for (unsigned i = 0; i < TCP_ACCEPT_TURN; i++) {
+	/* Who leads past the link is connected at once: the rest can wait */
+	for (unsigned i = 0; i < TCP_ACCEPT_TURN && !slow_held(now); i++) {
 		union sockaddr_any peer = { 0 };
 		socklen_t len = sizeof(peer);
 		int fd = accept4(w->fd, &peer.sa, &len,

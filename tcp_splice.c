@@ -51,6 +51,7 @@
 #include "lib/loop.h"
 #include "lib/nomem.h"
 #include "lib/pipes.h"
+#include "lib/slow.h"
 #include "lib/stats.h"
 #include "lib/timer.h"
 
@@ -480,12 +481,13 @@ static void tcp_splice_options(int fd)
 }
 
 /* A socket with connect() under way, or a negative error code */
-static int tcp_splice_connect(const struct flow_side *to)
+static int tcp_splice_connect(const struct flow_side *to, usec_t now)
 {
 	const struct endpoint e = { to->remote, to->rport, to->ifindex };
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd = fwd_socket(IPPROTO_TCP, to), error;
+	usec_t start;
 
 	if (fd < 0) {
 		warn_limited("no socket for a connection past the link: %s",
@@ -493,9 +495,12 @@ static int tcp_splice_connect(const struct flow_side *to)
 		return fd;
 	}
 	tcp_splice_options(fd);
-	if (!connect(fd, &sa.sa, len) || errno == EINPROGRESS)
+	/* Searches for a port where most lead to that server already */
+	start = slow_clock();
+	error = connect(fd, &sa.sa, len) ? errno : 0;
+	slow_call(now, slow_clock() - start);
+	if (!error || error == EINPROGRESS)
 		return fd;
-	error = errno;
 	close(fd);
 	return -error;
 }
@@ -514,11 +519,11 @@ static int tcp_splice_watch(struct tcp_splice *s)
 }
 
 static int tcp_splice_start(int client, const struct flow_side *from,
-			    const struct flow_side *to)
+			    const struct flow_side *to, usec_t now)
 {
 	struct flow *f;
 	struct tcp_splice *s;
-	int server = tcp_splice_connect(to), rc;
+	int server = tcp_splice_connect(to, now), rc;
 
 	if (server < 0)
 		return server;
@@ -553,16 +558,17 @@ static int tcp_splice_start(int client, const struct flow_side *from,
  * @fd:		the client's connection, owned from here on
  * @from:	the client's side
  * @to:		the server's, from fwd_splice()
+ * @now:	turn's time, usec
  *
  * Where that cannot be, now or later, the client is reset.
  */
 void tcp_splice_open(int fd, const struct flow_side *from,
-		     const struct flow_side *to)
+		     const struct flow_side *to, usec_t now)
 {
 	int rc;
 
 	tcp_splice_options(fd);
-	rc = tcp_splice_start(fd, from, to);
+	rc = tcp_splice_start(fd, from, to, now);
 	if (!rc)
 		return;
 	drop(rc == -ENOSPC ? DROP_TABLE_FULL : DROP_NO_SOCKET);

@@ -10,7 +10,7 @@
 
 void tcp_splice_init(void);
 void tcp_splice_open(int fd, const struct flow_side *from,
-		     const struct flow_side *to);
+		     const struct flow_side *to, usec_t now);
 void tcp_splice_inactivity(struct flow *f, usec_t now);
 
 #endif /* TCP_SPLICE_H */

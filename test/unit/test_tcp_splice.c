@@ -23,6 +23,7 @@
 #include "host/tcpinfo.h"
 #include "lib/loop.h"
 #include "lib/pipes.h"
+#include "lib/slow.h"
 #include "tcp.h"
 #include "test/unit/fakens.h"
 #include "test/unit/hostns.h"
@@ -117,7 +118,7 @@ static unsigned turns(void)
 	int n;
 
 	while (count < TURNS_MAX && (n = loop_wait(count ? 1 : 10)) > 0) {
-		loop_dispatch(n, now);
+		loop_dispatch(n, now++);
 		flow_reap();
 		count++;
 	}
@@ -816,6 +817,21 @@ TEST(connect_takes_long)
 	teardown();
 }
 
+/* Enough for this turn: who waits to be accepted waits for the next */
+TEST(turn_is_over)
+{
+	setup();
+	serve("127.0.0.1", 10);
+	client = dial("127.0.0.1");
+	slow_call(now, SLOW_TURN + 1);
+	loop_dispatch(loop_wait(1000), now);
+	CHECK_EQ(flow_count(), 0);
+	now++;
+	turns();
+	CHECK_EQ(flow_count(), 1);
+	teardown();
+}
+
 /* By the link instead, where there is none: reset */
 TEST(not_for_others)
 {
@@ -850,7 +866,7 @@ static void join_out(const struct port_rule *r)
 	pair[1] = accept4(pair[0], NULL, NULL, SOCK_NONBLOCK);
 	opened = fakens_opened;
 	CHECK(fwd_splice(FWD_OUT, r, &from, &to));
-	tcp_splice_open(pair[1], &from, &to);
+	tcp_splice_open(pair[1], &from, &to, now);
 	CHECK_EQ(fakens_opened, opened);
 	close(pair[0]);
 	turns();
