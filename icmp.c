@@ -330,6 +330,16 @@ static void icmp_on_event(struct watch *w, uint32_t events, usec_t now)
 		icmp_receive(flow_of(i), now);
 }
 
+static void icmp_warn_forbidden(void)
+{
+	static bool warned;
+
+	if (!warned)
+		warn("Pings of the guest go unanswered: the sysctl "
+		     "net.ipv4.ping_group_range does not include our group");
+	warned = true;
+}
+
 static int icmp_socket(uint8_t proto, const struct flow_side *host)
 {
 	const struct endpoint peer = { host->remote, 0, host->ifindex };
@@ -339,6 +349,9 @@ static int icmp_socket(uint8_t proto, const struct flow_side *host)
 	socklen_t len = addr_to_sockaddr(&peer, &sa);
 	const int on = 1;
 
+	/* of a broadcast, or of a route that forbids, connect() says so, too */
+	if (fd == -EACCES)
+		icmp_warn_forbidden();
 	if (fd < 0)
 		return fd;
 	if (setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
@@ -361,16 +374,6 @@ static int icmp_socket_from(uint8_t proto, struct flow_side *host, uint16_t id)
 		return fd;
 	host->lport = 0;
 	return icmp_socket(proto, host);
-}
-
-static void icmp_warn_forbidden(void)
-{
-	static bool warned;
-
-	if (!warned)
-		warn("Pings of the guest go unanswered: the sysctl "
-		     "net.ipv4.ping_group_range does not include our group");
-	warned = true;
 }
 
 static int icmp_flow_start(struct flow *f, usec_t now)
@@ -419,8 +422,6 @@ static struct flow *icmp_flow_open(const struct packet *p,
 	rc = icmp_flow_start(f, now);
 	if (!rc)
 		return f;
-	if (rc == -EACCES)
-		icmp_warn_forbidden();
 	icmp_refused(f, p, rc);
 	flow_end(f);
 	return NULL;

@@ -80,7 +80,7 @@ static bool hostns_usable(const struct addr *a)
 }
 
 /* Sets the IPv4 address of one of lo's labels */
-static bool hostns_alias(const char *label, const struct addr *a)
+static bool hostns_alias(const char *label, const struct addr *a, uint32_t mask)
 {
 	struct ifreq ifr = { 0 };
 	union sockaddr_any sa;
@@ -90,7 +90,7 @@ static bool hostns_alias(const char *label, const struct addr *a)
 	memcpy(&ifr.ifr_addr, &sa.sin, sizeof(sa.sin));
 	if (hostns_ioctl(AF_INET, SIOCSIFADDR, &ifr))
 		return false;
-	sa.sin.sin_addr.s_addr = 0xffffffff;
+	sa.sin.sin_addr.s_addr = htonl(mask);
 	memcpy(&ifr.ifr_netmask, &sa.sin, sizeof(sa.sin));
 	return !hostns_ioctl(AF_INET, SIOCSIFNETMASK, &ifr);
 }
@@ -111,7 +111,15 @@ bool hostns_address(const char *text)
 		return !hostns_ioctl(AF_INET6, SIOCSIFADDR, &ifr6) &&
 		       hostns_usable(&a);
 	snprintf(label, sizeof(label), "lo:%u", alias++);
-	return hostns_alias(label, &a);
+	return hostns_alias(label, &a, ~0u);
+}
+
+/* Gives lo an IPv4 address with its /24, which has a broadcast address, too */
+bool hostns_net(const char *text)
+{
+	struct addr a;
+
+	return addr_parse(text, &a) && hostns_alias("lo:net", &a, 0xffffff00);
 }
 
 /* Gives lo an IPv4 address, and takes away the one that this gave before */
@@ -119,7 +127,7 @@ bool hostns_move(const char *text)
 {
 	struct addr a;
 
-	return addr_parse(text, &a) && hostns_alias("lo:moves", &a);
+	return addr_parse(text, &a) && hostns_alias("lo:moves", &a, ~0u);
 }
 
 /* Sets lo's MTU */

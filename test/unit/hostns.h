@@ -13,6 +13,7 @@
 bool hostns_enter(void);
 bool hostns_address(const char *text);
 bool hostns_mtu(unsigned mtu);
+bool hostns_net(const char *text);
 bool hostns_move(const char *text);
 bool hostns_icmp(const char *from, const char *to, const void *icmp,
 		 size_t len);

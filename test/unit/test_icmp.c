@@ -8,10 +8,12 @@
 #include "icmp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "flow.h"
@@ -157,7 +159,40 @@ static bool guest_got(unsigned i, const char *from, uint16_t id, uint16_t seq,
 	       !memcmp(h + ICMP_HLEN, data, data_len);
 }
 
-/* First of all: the range cannot be taken back */
+/* What a broadcast ping makes us say on a host that allows pings, in a process
+ * that has said nothing yet
+ */
+static void broadcast_in_a_host_of_its_own(int said)
+{
+	dup2(said, STDERR_FILENO);
+	if (!hostns_enter() || !hostns_net("203.0.113.1"))
+		_exit(1);
+	setup(1500);
+	ping("192.0.2.1", 6, 1, "a", 1);
+	CHECK_EQ(flow_count(), 1);
+	ping("203.0.113.255", 6, 1, "a", 1);
+	CHECK_EQ(flow_count(), 1);
+	_exit(0);
+}
+
+/* Refused, but not by the sysctl. Before all others: each process warns once */
+TEST(a_broadcast_is_not_forbidden_by_the_sysctl)
+{
+	int said[2], status = -1;
+	char text[256];
+	pid_t pid;
+
+	CHECK(!pipe2(said, O_CLOEXEC));
+	pid = fork();
+	if (!pid)
+		broadcast_in_a_host_of_its_own(said[1]);
+	close(said[1]);
+	CHECK_EQ(read(said[0], text, sizeof(text)), 0);
+	close(said[0]);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+}
+
+/* First of those of this host: the range cannot be taken back */
 TEST(forbidden_by_the_sysctl)
 {
 	setup_forbidden(1500);
