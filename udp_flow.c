@@ -15,8 +15,8 @@
  *	               the socket keeps what comes
  *
  * Where the host moves to another network, and a flow's socket speaks from an
- * address that is no more, the flow ends with what the guest sends next, and that
- * begins another.
+ * address that is no more, the flow ends with what the guest sends next, or, of
+ * IPv6, when the timer fires, and the guest begins another.
  *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
@@ -149,13 +149,33 @@ void udp_flow_close(struct flow *f, usec_t now)
 	flow_end(f);
 }
 
+/*
+ * IPv6 goes on to send from an address that the host has no more, temporary ones
+ * for one (RFC 8981), and no answer finds the way back. Where it is IPv4 the next
+ * datagram is refused.
+ */
+static bool udp_flow_is_stranded(const struct flow_side *host)
+{
+	struct flow_side any = *host;
+	int fd;
+
+	if (addr_is_v4(&host->local))
+		return false;
+	any.lport = 0;
+	fd = fwd_socket(IPPROTO_UDP, &any);
+	if (fd >= 0)
+		close(fd);
+	return fd == -EADDRNOTAVAIL;
+}
+
 static void udp_flow_on_timer(struct timer *t, usec_t now)
 {
 	struct udp_flow *u = (struct udp_flow *)
 		((uint8_t *)t - offsetof(struct udp_flow, timer));
 	usec_t due = u->last + udp_flow_timeout(u);
 
-	if (now >= due) {
+	if (now >= due || (!u->stalled &&
+			   udp_flow_is_stranded(udp_host_side(flow_of(u))))) {
 		udp_flow_close(flow_of(u), now);
 		return;
 	}

@@ -114,6 +114,19 @@ bool hostns_address(const char *text)
 	return hostns_alias(label, &a, ~0u);
 }
 
+/* Takes an IPv6 address away from lo */
+bool hostns_lose6(const char *text)
+{
+	struct in6_ifreq ifr6 = { .ifr6_prefixlen = 128 };
+	struct addr a;
+
+	ifr6.ifr6_ifindex = (int)if_nametoindex("lo");
+	if (!addr_parse(text, &a))
+		return false;
+	ifr6.ifr6_addr = addr_to_v6(&a);
+	return !hostns_ioctl(AF_INET6, SIOCDIFADDR, &ifr6);
+}
+
 /* Gives lo an IPv4 address with its /24, which has a broadcast address, too */
 bool hostns_net(const char *text)
 {

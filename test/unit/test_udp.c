@@ -199,6 +199,44 @@ TEST(a_flow_outlives_the_hosts_address)
 	close(fd);
 }
 
+/* The same of IPv6, where the kernel goes on to send from what is no more:
+ * noticed when the flow's timer looks
+ */
+TEST(a_flow_outlives_the_hosts_ipv6_address)
+{
+	static const char *const host[] = { "2001:db8:1::1", "2001:db8:1::2" };
+	static const char peer[] = "2001:db8:7::7";
+	struct endpoint e, from = { 0 };
+	char data[16];
+	int fd;
+
+	setup();
+	fd = host_socket(peer, 0, &e);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct addr a = addr(host[i]);
+
+		CHECK(hostns_address(host[i]));
+		conf.family[CONF_V6].outbound = a;
+		guest_sends(peer, e.port, "a", 1);
+		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+		CHECK(addr_equal(&from.addr, &a));
+		later(20);
+		guest_sends(peer, e.port, "b", 1);
+		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+		later(20);
+		CHECK_EQ(flow_count(), 1);
+		CHECK(hostns_lose6(host[i]));
+		later(5);
+		guest_sends(peer, e.port, "c", 1);
+		later(6);
+		CHECK_EQ(flow_count(), 0);
+		while (host_receives(fd, data, sizeof(data), &from) > 0)
+			;
+	}
+	teardown();
+	close(fd);
+}
+
 /* Two servers see the same port: RFC 4787 REQ-1 */
 TEST(one_port_for_all_destinations)
 {
