@@ -34,6 +34,7 @@
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/nomem.h"
+#include "lib/slow.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_out.h"
@@ -308,8 +309,11 @@ static int udp_splice_connect(const struct flow_side *server)
 static int udp_splice_start(struct flow *f, usec_t now)
 {
 	struct udp_splice *u = udp_splice_of(f);
+	usec_t start = slow_clock();
 	int fd = udp_splice_connect(&f->side[TGT]), rc;
 
+	/* Searches for a port, where few are free */
+	slow_call(now, slow_clock() - start);
 	if (fd < 0)
 		return fd;
 	*u = (struct udp_splice){
@@ -330,10 +334,15 @@ static int udp_splice_start(struct flow *f, usec_t now)
 static struct flow *udp_splice_open(const struct flow_side *from,
 				    const struct flow_side *to, usec_t now)
 {
-	struct flow *f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
 	char text[5 * ADDR_STRLEN];
+	struct flow *f;
 	int rc;
 
+	if (slow_held(now)) {
+		drop(DROP_NO_SOCKET);
+		return NULL;
+	}
+	f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
 	if (!f) {
 		drop(DROP_TABLE_FULL);
 		return NULL;

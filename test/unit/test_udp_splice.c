@@ -18,6 +18,7 @@
 #include "fwd.h"
 #include "guest.h"
 #include "lib/loop.h"
+#include "lib/slow.h"
 #include "test/unit/fakens.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
@@ -426,6 +427,22 @@ TEST(without_descriptors)
 	turns();
 	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
 	CHECK_EQ(flow_count(), 0);
+	exchange("later");
+	teardown();
+}
+
+/* Enough for this turn: it is dropped, as what finds no room is */
+TEST(turn_is_over)
+{
+	setup();
+	serve("127.0.0.1");
+	client = dial("127.0.0.1");
+	slow_call(now, SLOW_TURN + 1);
+	CHECK_EQ(send(client, "x", 1, 0), 1);
+	turns();
+	CHECK_EQ(flow_count(), 0);
+	CHECK_EQ(server_hears(), -1);
+	now++;
 	exchange("later");
 	teardown();
 }
