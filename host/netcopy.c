@@ -236,7 +236,7 @@ int netcopy_parse(const struct netcopy_want *w, const void *buf, size_t len)
 	return rtnl_read(buf, len, netcopy_dispatch, &want);
 }
 
-static int netcopy_collect_once(struct netcopy_want *w)
+static int netcopy_collect_once(struct netcopy_want *w, bool final)
 {
 	int rc = 0;
 
@@ -246,10 +246,10 @@ static int netcopy_collect_once(struct netcopy_want *w)
 
 		if (!rc && w->addrs[i])
 			rc = rtnl_dump(RTM_GETADDR, family, netcopy_dispatch,
-				       w);
+				       w, final);
 		if (!rc && w->routes[i])
 			rc = rtnl_dump(RTM_GETROUTE, family, netcopy_dispatch,
-				       w);
+				       w, final);
 	}
 	return rc;
 }
@@ -265,6 +265,6 @@ int netcopy_collect(const struct netcopy_want *w)
 	int rc = -EINTR;
 
 	for (int i = 0; i < RTNL_TRIES && rc == -EINTR; i++)
-		rc = netcopy_collect_once(&want);
+		rc = netcopy_collect_once(&want, i == RTNL_TRIES - 1);
 	return rc;
 }

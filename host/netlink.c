@@ -11,7 +11,8 @@
  *
  * Only the main table counts, unicast routes of it, and no interface but lo is
  * left out. Tables of any size are read: nothing is kept but the best so far.
- * A dump that changed under way (NLM_F_DUMP_INTR) is asked for again.
+ * A dump that changed under way (NLM_F_DUMP_INTR) is asked for again, a few
+ * times; the last one counts as it is.
  *
  * Sources: rtnetlink(7), netlink(7), Linux' include/uapi/linux/rtnetlink.h.
  */
@@ -242,7 +243,8 @@ static int netlink_dump(struct netlink_view *v, uint16_t type)
 
 	for (int i = 0; i < RTNL_TRIES && rc == -EINTR; i++) {
 		*v = before;
-		rc = rtnl_dump(type, family, netlink_dispatch, v);
+		rc = rtnl_dump(type, family, netlink_dispatch, v,
+			       i == RTNL_TRIES - 1);
 	}
 	return rc;
 }

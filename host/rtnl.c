@@ -41,6 +41,29 @@ struct addr rtnl_addr(const struct nlmsg_attr *a, int family)
 	return addr_is_v4(&v6) ? ADDR_ANY6 : v6;
 }
 
+/* As rtnl_read(); an inconsistent dump, too, where it is @final */
+static int rtnl_read_dump(const void *buf, size_t len, rtnl_fn fn, void *to,
+			  bool final)
+{
+	struct cur c = cur_of(buf, len), body;
+	struct nlmsghdr h;
+	int rc;
+
+	while (c.left) {
+		if (!nlmsg_next(&c, &h, &body))
+			return -EBADMSG;
+		if (h.nlmsg_flags & NLM_F_DUMP_INTR && !final)
+			return -EINTR;
+		rc = nlmsg_code(&body);
+		if (h.nlmsg_type == NLMSG_ERROR)
+			return rc ? rc : -EBADMSG;
+		if (h.nlmsg_type == NLMSG_DONE)
+			return rc ? rc : 1;
+		fn(to, h.nlmsg_type, &body);
+	}
+	return 0;
+}
+
 /**
  * rtnl_read() - Read messages of a dump
  * @buf:	messages, as received
@@ -54,23 +77,7 @@ struct addr rtnl_addr(const struct nlmsg_attr *a, int family)
  */
 int rtnl_read(const void *buf, size_t len, rtnl_fn fn, void *to)
 {
-	struct cur c = cur_of(buf, len), body;
-	struct nlmsghdr h;
-	int rc;
-
-	while (c.left) {
-		if (!nlmsg_next(&c, &h, &body))
-			return -EBADMSG;
-		if (h.nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EINTR;
-		rc = nlmsg_code(&body);
-		if (h.nlmsg_type == NLMSG_ERROR)
-			return rc ? rc : -EBADMSG;
-		if (h.nlmsg_type == NLMSG_DONE)
-			return rc ? rc : 1;
-		fn(to, h.nlmsg_type, &body);
-	}
-	return 0;
+	return rtnl_read_dump(buf, len, fn, to, false);
 }
 
 static int rtnl_send_dump(int fd, uint16_t type, int family)
@@ -104,13 +111,15 @@ static ssize_t rtnl_receive(int fd)
  * @family:	AF_INET, AF_INET6 or AF_UNSPEC
  * @fn:		called for each message
  * @to:		handed to it
+ * @final:	it will not be asked for again: a host that never rests has no
+ *		better answer
  *
  * On a socket of its own: no rest of another dump can be in it.
  *
  * Return: 0, -EINTR where things changed meanwhile and what was read is to be
  *	   forgotten, or another negative error code
  */
-int rtnl_dump(uint16_t type, int family, rtnl_fn fn, void *to)
+int rtnl_dump(uint16_t type, int family, rtnl_fn fn, void *to, bool final)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	ssize_t n = 0;
@@ -123,7 +132,7 @@ int rtnl_dump(uint16_t type, int family, rtnl_fn fn, void *to)
 		n = rtnl_receive(fd);
 		if (n <= 0)
 			break;
-		rc = rtnl_read(rtnl_buffer, (size_t)n, fn, to);
+		rc = rtnl_read_dump(rtnl_buffer, (size_t)n, fn, to, final);
 	}
 	close(fd);
 	if (n < 0)

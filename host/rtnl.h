@@ -51,7 +51,7 @@ struct rtnl_job {
 
 struct addr rtnl_addr(const struct nlmsg_attr *a, int family);
 int rtnl_read(const void *buf, size_t len, rtnl_fn fn, void *to);
-int rtnl_dump(uint16_t type, int family, rtnl_fn fn, void *to);
+int rtnl_dump(uint16_t type, int family, rtnl_fn fn, void *to, bool final);
 void rtnl_put(struct out *o, uint16_t type, const void *p, size_t len);
 void rtnl_put_u32(struct out *o, uint16_t type, uint32_t n);
 void rtnl_put_addr(struct out *o, uint16_t type, const struct addr *a);

@@ -165,9 +165,9 @@ TEST(dump)
 {
 	unsigned links = 0;
 
-	CHECK_EQ(rtnl_dump(RTM_GETLINK, AF_UNSPEC, count, &links), 0);
+	CHECK_EQ(rtnl_dump(RTM_GETLINK, AF_UNSPEC, count, &links, false), 0);
 	CHECK(links >= 1);
-	CHECK(rtnl_dump(RTM_GETLINK + 1000, AF_UNSPEC, count, &links) < 0);
+	CHECK(rtnl_dump(RTM_GETLINK + 1000, AF_UNSPEC, count, &links, false) < 0);
 }
 
 int main(int argc, char **argv)
