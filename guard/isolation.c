@@ -103,6 +103,17 @@ static bool isolation_machine_root(void)
 	return !geteuid() && isolation_initial_user_ns();
 }
 
+/*
+ * 0, or -1. Who is that user already and may not drop groups, as in a container
+ * that gives root no capabilities, keeps them
+ */
+static int isolation_drop_groups(uid_t uid, gid_t gid)
+{
+	if (!setgroups(0, NULL))
+		return 0;
+	return errno == EPERM && uid == geteuid() && gid == getegid() ? 0 : -1;
+}
+
 /**
  * isolation_user() - Started as the machine's root: become somebody else
  * @uid:	user to become
@@ -114,7 +125,7 @@ void isolation_user(uid_t uid, gid_t gid)
 {
 	if (!isolation_machine_root())
 		return;
-	if (setgroups(0, NULL))
+	if (isolation_drop_groups(uid, gid))
 		die("--runas: cannot drop groups: %s", strerror(errno));
 	if (setresgid(gid, gid, gid))
 		die("--runas: cannot become group %u: %s", gid,
@@ -150,7 +161,7 @@ bool isolation_lend(uid_t uid, gid_t gid)
 	isolation_own_proc();
 	if (!isolation_machine_root())
 		return false;
-	if (setgroups(0, NULL) || setegid(gid) || seteuid(uid))
+	if (isolation_drop_groups(uid, gid) || setegid(gid) || seteuid(uid))
 		die("--runas: cannot act as user %u, group %u: %s", uid, gid,
 		    strerror(errno));
 	prctl(PR_SET_DUMPABLE, 1);

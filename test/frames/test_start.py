@@ -115,6 +115,24 @@ def test_root_becomes_somebody(net, place, runas, uid, gid):
     end(pid, place + "/s")
 
 
+def test_root_without_capabilities(net, place):
+    """As in a container that dropped them all: UID 0 is all it can stay."""
+    weak = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", rd.binary(),
+            "-s", place + "/s", "-P", place + "/pid", "-q")
+    r = subprocess.run(net.host.cmd(*weak), stderr=subprocess.PIPE, text=True,
+                       env=rd.environ(), timeout=PATIENCE, check=False)
+    assert r.returncode == 1 and r.stderr.startswith("--runas: cannot ")
+    r = subprocess.run(net.host.cmd(*weak, "--runas", "0"), text=True,
+                       env=rd.environ(), stderr=subprocess.PIPE,
+                       timeout=PATIENCE, check=False)
+    assert r.returncode == 0, r.stderr
+    with open(place + "/pid", encoding="ascii") as f:
+        pid = int(f.read())
+    s = status(pid)
+    assert s["Uid"].split() == ["0"] * 4 and s["Seccomp"] == "2"
+    end(pid, place + "/s")
+
+
 @pytest.mark.parametrize("forbid", [False, True])
 def test_root_of_another_user_namespace(place, forbid):
     """UID 0 there is kept; where it may make no further one, it says so."""
