@@ -95,6 +95,12 @@ static enum fwd_way fwd_auto_other(enum fwd_way way)
 	return way == FWD_IN ? FWD_OUT : FWD_IN;
 }
 
+/* Where files tell, they do not tell which interface a socket is bound to */
+static bool fwd_auto_is_exact(const struct fwd_listener *l)
+{
+	return fwd_auto_source[fwd_auto_other(l->way)].count == 1;
+}
+
 /* Takes a listener of ours out of what listens on its side */
 static void fwd_auto_forget(struct ports_map *m, const struct fwd_listener *l)
 {
@@ -103,7 +109,8 @@ static void fwd_auto_forget(struct ports_map *m, const struct fwd_listener *l)
 	unsigned w = l->port / 64;
 	bool any = addr_is_unspecified(&r->listen);
 	bool lo = any || addr_is_loopback(&r->listen);
-	bool out = l->way == FWD_IN && (any || !lo);
+	bool out = (l->way == FWD_IN || !fwd_auto_is_exact(l)) &&
+		   (any || !lo);
 
 	if (l->families & FWD_V4) {
 		m->bit[PORTS_LO4][w] &= lo ? keep : ~0ULL;

@@ -589,6 +589,52 @@ TEST(scan_that_fails)
 	teardown();
 }
 
+/* As with a kernel that lacks sock_diag */
+static struct ports_source files(enum side side)
+{
+	static const char *const name[] = {
+		"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6",
+		"/proc/thread-self/net/udp", "/proc/thread-self/net/udp6",
+	};
+	struct ports_source s = { .count = PORTS_FDS };
+
+	enter(side);
+	for (unsigned i = 0; i < PORTS_FDS; i++) {
+		s.fd[i] = open(name[i], O_RDONLY | O_CLOEXEC);
+		CHECK(s.fd[i] >= 0);
+	}
+	enter(HOST);
+	return s;
+}
+
+/*
+ * They do not say that a listener of ours is reached at loopback alone. It is not
+ * followed the other way, and a service that starts anew finds its port free
+ */
+TEST(no_circle_by_files)
+{
+	struct fwd_auto_conf c = { .conf = &conf, .host = files(HOST),
+				   .ns = files(GUEST) };
+	int out;
+
+	setup_all();
+	out = tcp(HOST, "127.0.0.1", PORT);
+	fwd_auto_start(&c, now);
+	ON(PORT, "tcp>4 udp>4");
+	later();
+	ON(PORT, "tcp>4 udp>4");
+	close(out);
+	fwd_auto_start(&c, now);
+	ON(PORT, "");
+	fwd_auto_start(&c, now);
+	CHECK_EQ(listeners(), 0);
+	for (unsigned i = 0; i < PORTS_FDS; i++) {
+		close(c.host.fd[i]);
+		close(c.ns.fd[i]);
+	}
+	teardown();
+}
+
 /* A part that is switched off listens on nothing */
 TEST(switched_off)
 {
