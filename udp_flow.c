@@ -399,6 +399,8 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 				   const struct flow_side *guest, usec_t now)
 {
 	struct flow *f = flow_new(FLOW_UDP, IPPROTO_UDP);
+	usec_t start;
+	int fd;
 
 	if (!f) {
 		drop(DROP_TABLE_FULL);
@@ -407,7 +409,11 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 	f->side[INI] = *host;
 	f->side[TGT] = *guest;
 	udp_of(f)->guest = TGT;
-	if (udp_flow_start(f, udp_flow_connect(&f->side[INI]), now)) {
+	/* Looks through all sockets that share the port */
+	start = slow_clock();
+	fd = udp_flow_connect(&f->side[INI]);
+	slow_call(now, slow_clock() - start);
+	if (udp_flow_start(f, fd, now)) {
 		drop(DROP_NO_SOCKET);
 		return NULL;
 	}

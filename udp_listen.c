@@ -7,7 +7,9 @@
  * sent to (IP_PKTINFO, ip(7)), so replies leave from there, and connected, so
  * the kernel hands it all that follows. What had come to the listening socket
  * before that goes to the flow, too. What the link has no room for is dropped.
- * Clients that fwd.c leads past the link are udp_splice.c's.
+ * Where a port has so many clients that a new one costs the kernel a long search,
+ * datagrams are taken one by one, until the turn has taken long enough. Clients
+ * that fwd.c leads past the link are udp_splice.c's.
  *
  * State: none, but the buffers of a batch.
  */
@@ -22,6 +24,7 @@
 #include "fwd.h"
 #include "fwd_listen.h"
 #include "lib/nomem.h"
+#include "lib/slow.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_flow.h"
@@ -139,13 +142,9 @@ static void udp_listen_forward(const struct fwd_listener *l, unsigned i,
 	udp_out_send(udp_guest_side(f), data.iov_base, data.iov_len);
 }
 
-static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
+static int udp_listen_fetch(int fd, unsigned n)
 {
-	const struct fwd_listener *l = (void *)w;
-	int n;
-
-	(void)events;
-	for (unsigned i = 0; i < UDP_LISTEN_BATCH; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		batch.iov[i] = (struct iovec){ udp_out_buffer(i),
 					       UDP_DATAGRAM_MAX };
 		batch.msg[i].msg_hdr = (struct msghdr){
@@ -157,13 +156,29 @@ static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
 			.msg_controllen = sizeof(batch.control[i]),
 		};
 	}
-	/* any other error is cleared by the call that returns it */
-	n = recvmmsg(w->fd, batch.msg, UDP_LISTEN_BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0 && nomem(errno))
-		fwd_listen_pause((void *)w, now);
-	for (int i = 0; i < n; i++)
-		udp_listen_forward(l, (unsigned)i, now);
-	udp_splice_flush();
+	return recvmmsg(fd, batch.msg, n, MSG_DONTWAIT, NULL);
+}
+
+/* Level-triggered: what is left when others have waited long enough comes in the
+ * next turn
+ */
+static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)
+{
+	const struct fwd_listener *l = (void *)w;
+	unsigned step = slow_lately(now) ? 1 : UDP_LISTEN_BATCH;
+	int n = (int)step;
+
+	(void)events;
+	for (unsigned done = 0; done < UDP_LISTEN_BATCH && n == (int)step &&
+				!slow_held(now); done += step) {
+		/* any other error is cleared by the call that returns it */
+		n = udp_listen_fetch(w->fd, step);
+		if (n < 0 && nomem(errno))
+			fwd_listen_pause((void *)w, now);
+		for (int i = 0; i < n; i++)
+			udp_listen_forward(l, (unsigned)i, now);
+		udp_splice_flush();
+	}
 }
 
 /**

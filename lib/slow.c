@@ -2,8 +2,8 @@
 /*
  * slow: a bound on what slow system calls take of a turn
  *
- * State: the last turn in which a call was slow, and what such calls took then.
- * Fast ones do not count, however many they are.
+ * State: the last turn in which a call was slow, and what such calls took then;
+ * the last one in which that was too much. Fast ones do not count, however many they are.
  */
 #include "lib/slow.h"
 
@@ -11,6 +11,7 @@
 
 static usec_t slow_turn;
 static usec_t slow_spent;
+static usec_t slow_over;
 
 /**
  * slow_held() - Whether enough of a turn has gone into slow calls
@@ -20,6 +21,17 @@ static usec_t slow_spent;
 bool slow_held(usec_t now)
 {
 	return slow_turn == now && slow_spent > SLOW_TURN;
+}
+
+/**
+ * slow_lately() - Whether enough of a turn has gone into slow calls lately
+ * @now:	turn's time, usec
+ * Return: true if so, within the last second: who cannot stop amid what was
+ *	   begun begins with little
+ */
+bool slow_lately(usec_t now)
+{
+	return slow_over && now < slow_over + USEC_PER_SEC;
 }
 
 /**
@@ -50,4 +62,6 @@ void slow_call(usec_t now, usec_t took)
 		slow_spent = 0;
 	slow_turn = now;
 	slow_spent += took;
+	if (slow_spent > SLOW_TURN)
+		slow_over = now;
 }

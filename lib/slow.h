@@ -23,6 +23,7 @@
 #define SLOW_TURN	(5 * USEC_PER_MSEC)
 
 bool slow_held(usec_t now);
+bool slow_lately(usec_t now);
 usec_t slow_clock(void);
 void slow_call(usec_t now, usec_t took);
 

@@ -34,6 +34,19 @@ TEST(the_next_turn_begins_anew)
 	CHECK(slow_held(4));
 }
 
+TEST(too_much_is_remembered_for_a_second)
+{
+	const usec_t t = 100 * USEC_PER_SEC;
+
+	slow_call(t, SLOW_TURN);
+	CHECK(!slow_lately(t + 1));
+	slow_call(t, SLOW_CALL + 1);
+	CHECK(slow_lately(t + 1));
+	slow_call(t + 2, SLOW_CALL + 1);
+	CHECK(slow_lately(t + USEC_PER_SEC - 1));
+	CHECK(!slow_lately(t + USEC_PER_SEC));
+}
+
 TEST(sleep_is_no_work)
 {
 	const struct timespec t = { .tv_nsec = 20 * 1000 * 1000 };

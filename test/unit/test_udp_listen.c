@@ -13,6 +13,7 @@
 #include "guest.h"
 #include "lib/bytes.h"
 #include "lib/loop.h"
+#include "lib/slow.h"
 #include "test/unit/hostns.h"
 #include "test/unit/udpfix.h"
 #include "test/unit/unit.h"
@@ -149,6 +150,39 @@ static void forward_a_burst(void)
 	close(fd);
 }
 
+/* What has taken long enough is gone on with in the next turn, and nothing is
+ * lost: thousands of clients of one port make each new one slow
+ */
+static void forward_in_turns(void)
+{
+	struct endpoint c[20], to = { .addr = addr(CLIENTS), .port = FORWARDED };
+	int fd[20];
+
+	memlink_clear();
+	for (uint8_t i = 0; i < 20; i++) {
+		fd[i] = host_socket(CLIENTS, 0, &c[i]);
+		host_sends(fd[i], &to, &i, 1);
+	}
+	slow_call(now, 2 * SLOW_TURN);
+	loop_dispatch(loop_wait(50), now);
+	CHECK_EQ(flow_count(), 0);
+	now++;
+	loop_dispatch(loop_wait(50), now);
+	CHECK_EQ(flow_count(), 16);
+	slow_call(now, 2 * SLOW_TURN);
+	loop_dispatch(loop_wait(50), now);
+	CHECK_EQ(flow_count(), 16);
+	now++;
+	turns();
+	CHECK_EQ(memlink_sent(), 20);
+	for (uint8_t i = 0; i < 20; i++) {
+		CHECK(guest_got(i, CLIENTS, c[i].port, &i, 1));
+		close(fd[i]);
+	}
+	flow_guest_left(now);
+	flow_reap();
+}
+
 TEST(forwarded_ports)
 {
 	setup_with(65520, true);
@@ -165,6 +199,7 @@ TEST(forwarded_ports)
 	forward_of_a_known_peer();
 	forward_without_room();
 	forward_a_burst();
+	forward_in_turns();
 	teardown();
 }
 
