@@ -5,11 +5,13 @@
  * The device: its queues, when they run, and how it ends. vhost_in.c takes
  * frames from the one queue of a pair, vhost_out.c puts them into the other.
  *
- * A queue runs from its first kick on until it is stopped. A guest that breaks
- * a queue's rules halts the device: one message, the error descriptors tell
- * the hypervisor, the guest has left (down) until its driver starts anew. That,
- * and whatever else cannot be done within the link's functions, is done by a
- * timer that is due at once.
+ * A queue runs once it is set up and has a descriptor for kicks, until it is
+ * stopped. No kick need begin it, as older versions of the interoperability
+ * document say: a driver that kicked before, or waits for frames, does not know
+ * that its hypervisor was resumed. A guest that breaks a queue's rules halts the
+ * device: one message, the error descriptors tell the hypervisor, the guest has
+ * left (down) until its driver starts anew. That, and whatever else cannot be
+ * done within the link's functions, is done by a timer that is due at once.
  *
  * System calls: one write() a turn and queue at most, where the driver asks for
  * it. State: the queues and what was negotiated.
@@ -49,7 +51,6 @@
  * @vq:		queue
  * @kick:	what the driver kicks, .fd -1: nothing
  * @err_fd:	to tell of errors, or -1
- * @kicked:	it was kicked: to run as soon as it is set up
  * @running:	it runs
  * @enabled:	and may have effects
  * @halted:	it broke, and does not run until it is stopped and started
@@ -58,7 +59,6 @@ struct net_queue {
 	struct virtq vq;
 	struct watch kick;
 	int err_fd;
-	bool kicked;
 	bool running;
 	bool enabled;
 	bool halted;
@@ -189,10 +189,10 @@ static void net_run_rx(struct net_queue *q, usec_t now)
 	}
 }
 
-/* A queue that was kicked runs once it is set up */
+/* A queue that has a descriptor for kicks runs once it is set up */
 static void net_try_start(struct net_queue *q)
 {
-	if (q->running || !q->kicked || q->halted || !virtq_map(&q->vq))
+	if (q->running || q->kick.fd < 0 || q->halted || !virtq_map(&q->vq))
 		return;
 	virtq_begin(&q->vq);
 	q->running = true;
@@ -259,7 +259,6 @@ static void net_on_kick(struct watch *w, uint32_t events, usec_t now)
 		((char *)w - offsetof(struct net_queue, kick));
 
 	(void)events;
-	q->kicked = true;
 	net_try_start(q);
 	if (q == &net_queues[NET_RX])
 		net_run_rx(q, now);
@@ -381,6 +380,7 @@ int vhost_net_set_addr(unsigned i, const struct virtq_addr *a)
 		virtq_publish(&q->vq);
 	q->vq.addr = *a;
 	q->vq.desc = NULL;
+	net_soon();
 	return virtq_map(&q->vq) ? 0 : -EFAULT;
 }
 
@@ -406,7 +406,7 @@ int vhost_net_set_base(unsigned i, uint32_t base)
 static void net_stop(struct net_queue *q)
 {
 	if (net_usable(q)) {
-		/* While the driver's ring is still there: a kick starts it */
+		/* While its ring is still there: whoever comes next may need it */
 		virtq_kicks_on(&q->vq, 1);
 		if (q == &net_queues[NET_RX])
 			vhost_out_end(&q->vq);
@@ -414,7 +414,7 @@ static void net_stop(struct net_queue *q)
 		virtq_signal(&q->vq);
 	}
 	net_unwatch(q);
-	q->running = q->kicked = q->halted = false;
+	q->running = q->halted = false;
 }
 
 /**
@@ -422,8 +422,8 @@ static void net_stop(struct net_queue *q)
  * @i:		queue
  * @base:	where to store the index of the next chain
  *
- * All that was taken was given back, and the driver told. It runs again from
- * the first kick on that comes from a new descriptor.
+ * All that was taken was given back, and the driver told. It runs again once it
+ * is given a descriptor for kicks.
  *
  * Return: 0; -EINVAL: no such queue
  */
@@ -463,6 +463,7 @@ int vhost_net_set_kick(unsigned i, int fd)
 	rc = loop_add(&q->kick, EPOLLIN | EPOLLET);
 	if (rc)
 		q->kick.fd = -1;
+	net_soon();
 	return rc;
 }
 

@@ -417,8 +417,10 @@ def test_reconnection(vdaemon, net, fam):
     """A hypervisor that was killed: its guest's connections end, the next one
     is served."""
     d = vdaemon("-t", "8022")
-    d.ready()
-    fds = d.fds()
+    g = d.connect()
+    g.hello(fam)
+    fds = d.fds() - d.client_fds
+    g.close()
     for _ in range(4):
         g = d.connect()
         c, s = outbound(g, net, fam, mss=1400, ws=7)
