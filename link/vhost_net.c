@@ -483,13 +483,20 @@ static int net_set_fd(int *at, int fd)
  * @i:		queue
  * @fd:		descriptor, ours if all went well; -1: it looks by itself
  *
+ * It is told at once: whoever served the queue before may have been killed
+ * before it told the driver, which is not told of the same twice.
+ *
  * Return: 0, or a negative error code as vhost_net_set_kick()
  */
 int vhost_net_set_call(unsigned i, int fd)
 {
+	static const uint64_t one = 1;
 	struct net_queue *q = net_queue_at(i);
+	int rc = q ? net_set_fd(&q->vq.call_fd, fd) : -EINVAL;
 
-	return q ? net_set_fd(&q->vq.call_fd, fd) : -EINVAL;
+	if (!rc && fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		debug("Call descriptor: %s", strerror(errno));
+	return rc;
 }
 
 /**

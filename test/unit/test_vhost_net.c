@@ -97,6 +97,13 @@ static void turns(void)
 		turn();
 }
 
+static unsigned count(int fd)
+{
+	eventfd_t n;
+
+	return eventfd_read(fd, &n) ? 0 : (unsigned)n;
+}
+
 static void queue_up(unsigned i, uint64_t base)
 {
 	struct virtq_addr a = vdriver_addr(&d, i);
@@ -133,6 +140,7 @@ static void setup(uint64_t features)
 		vdriver_queue(&d, i, NUM);
 		queue_up(i, 0);
 		CHECK_EQ(vhost_net_enable(i, true), 0);
+		CHECK_EQ(count(call[i]), 1);
 	}
 }
 
@@ -156,13 +164,6 @@ static void notify(unsigned i)
 {
 	CHECK(!eventfd_write(kick[i], 1));
 	turns();
-}
-
-static unsigned count(int fd)
-{
-	eventfd_t n;
-
-	return eventfd_read(fd, &n) ? 0 : (unsigned)n;
 }
 
 static void give(unsigned from, unsigned n)
@@ -416,6 +417,26 @@ TEST(started_again_without_a_kick)
 	turns();
 	CHECK_EQ(frames_in, 3);
 	CHECK_EQ(out(10), 10);
+	teardown();
+}
+
+/*
+ * A daemon was killed between showing the driver what it used and telling it:
+ * the driver, which asked to be told of that, would not be told of more
+ */
+TEST(what_the_last_daemon_did_not_tell)
+{
+	setup(BASIC | VHOST_NET_F_EVENT_IDX);
+	vhost_net_reset();
+	close_fds();
+	vhost_net_features(BASIC | VHOST_NET_F_EVENT_IDX);
+	give(0, 10);
+	d.ring[0].used->idx = 4;
+	vring_used_event(&d.ring[0]) = 2;
+	queue_up(0, 4);
+	CHECK_EQ(vhost_net_enable(0, true), 0);
+	turns();
+	CHECK_EQ(count(call[0]), 1);
 	teardown();
 }
 
