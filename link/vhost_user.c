@@ -15,7 +15,11 @@
  * not be one, there is no telling what the front-end takes for granted: it is
  * closed, with one message. Frames never pass here: vhost_net.c.
  *
- * State: the client and what of its message has come; what was negotiated.
+ * A descriptor that there is no room for when it comes is lost, and a guest may
+ * use up all others: as many as a message can have are set aside for them.
+ *
+ * State: the client and what of its message has come; what was negotiated; the
+ * descriptors set aside.
  * Source: QEMU's docs/interop/vhost-user.rst.
  */
 #include "link/vhost_user.h"
@@ -181,6 +185,27 @@ static struct vu_client {
 	uint64_t features;
 	uint64_t protocol;
 } client = { .watch.fd = -1 };
+
+/* They stand for those that messages bring; -1: there is none */
+static int vu_spare[VU_FDS] = { [0 ... VU_FDS - 1] = -1 };
+
+static void vu_spare_take(void)
+{
+	for (unsigned i = 0; i < VU_FDS; i++) {
+		if (vu_spare[i] < 0)
+			vu_spare[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC,
+					     0);
+	}
+}
+
+static void vu_spare_give(void)
+{
+	for (unsigned i = 0; i < VU_FDS; i++) {
+		if (vu_spare[i] >= 0)
+			close(vu_spare[i]);
+		vu_spare[i] = -1;
+	}
+}
 
 /* What a handler returns besides 0 and negative error codes: @msg is a reply */
 #define VU_ANSWER		1
@@ -573,7 +598,7 @@ static bool vu_read(size_t want)
 		return false;
 	}
 	if (!vu_take_fds(&h)) {
-		vu_give_up("message", "too many descriptors");
+		vu_give_up("message", "no room for its descriptors");
 		return false;
 	}
 	client.have += (size_t)n;
@@ -617,8 +642,10 @@ static void vu_on_client(struct watch *w, uint32_t events, usec_t now)
 	(void)w;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		server_client_leaving();
+	vu_spare_give();
 	for (unsigned i = 0; i < VU_MESSAGES && vu_message(); i++)
 		continue;
+	vu_spare_take();
 	if (client.lost)
 		vu_leave(now);
 }
@@ -660,6 +687,7 @@ const struct link_ops *vhost_user_init(const struct server_conf *c)
 	if (rc)
 		die("Cannot handle SIGBUS: %s", strerror(-rc));
 	client.watch.fd = -1;
+	vu_spare_take();
 	server_init(c, vu_serve);
 	return vhost_net_init(vu_on_lost);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -500,6 +501,35 @@ TEST(descriptors_are_closed)
 	after = dup(0);
 	close(after);
 	CHECK_EQ(before, after);
+}
+
+/* Connections of the guest's have used up all: the hypervisor is heard even so */
+TEST(no_descriptor_is_left)
+{
+	struct rlimit was, low;
+	int fill[256];
+	unsigned n = 0;
+
+	up(VHOST_NET_F_VERSION_1);
+	CHECK(!getrlimit(RLIMIT_NOFILE, &was));
+	low = (struct rlimit){ 256, was.rlim_max };
+	CHECK(!setrlimit(RLIMIT_NOFILE, &low));
+	while (n < 256 && (fill[n] = dup(kick[0])) >= 0)
+		n++;
+	CHECK(n && n < 256);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_EQ(vring_fd(SET_VRING_CALL, 1, call[1]), 0);
+	CHECK_EQ(dup(kick[0]), -1);
+	send_frame();
+	CHECK_EQ(frames_in, 1);
+	while (n)
+		close(fill[--n]);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
+	for (unsigned i = 0; i < 2; i++) {
+		close(kick[i]);
+		close(call[i]);
+	}
+	teardown();
 }
 
 TEST(regions_come_and_go)
