@@ -423,7 +423,7 @@ static void tun_offload(int fd)
  */
 const struct link_ops *tun_init(const struct tun_conf *c)
 {
-	int le = 1;
+	int le = 1, hlen = VNET_HLEN;
 
 	tun_conf = *c;
 	tun_watch = (struct watch){ .fn = tun_on_event, .fd = c->fd };
@@ -433,6 +433,8 @@ const struct link_ops *tun_init(const struct tun_conf *c)
 	tx.wanted = tx.armed = false;
 	/* Else the machine's byte order; those it fails on have no other */
 	ioctl(c->fd, TUNSETVNETLE, &le);
+	/* A device that was there before has what was asked of it last */
+	ioctl(c->fd, TUNSETVNETHDRSZ, &hlen);
 	tun_offload(c->fd);
 	return &tun_ops;
 }

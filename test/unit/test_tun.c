@@ -8,6 +8,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -427,6 +429,30 @@ TEST(device)
 	close(fd);
 	CHECK(link_caps()->csum);
 	CHECK(link_caps()->gso_tcp);
+	teardown();
+}
+
+/* A device that somebody has made to last, and used with longer headers */
+TEST(device_that_was_there)
+{
+	struct ifreq r = { .ifr_name = TAP,
+			   .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd, len = VNET_HLEN + 2;
+
+	if (!setup_tap())
+		return;
+	teardown();
+	fd = open("/dev/net/tun", O_RDWR);
+	CHECK(!ioctl(fd, TUNSETIFF, &r));
+	CHECK(!ioctl(fd, TUNSETVNETHDRSZ, &len));
+	CHECK(!ioctl(fd, TUNSETPERSIST, 1));
+	close(fd);
+	fd = tun_open(TAP, NULL);
+	CHECK(fd >= 0);
+	CHECK(!ioctl(fd, TUNSETPERSIST, 0));
+	setup(fd);
+	CHECK(!ioctl(fd, TUNGETVNETHDRSZ, &len));
+	CHECK_EQ(len, VNET_HLEN);
 	teardown();
 }
 
