@@ -50,6 +50,7 @@
  * @listener:	what the client sent to; see udp_splice_listener()
  * @replied:	the server has spoken, too
  * @paused:	the socket is not watched until the timer fires
+ * @stranded:	nothing can be sent any more: ends when the timer fires
  */
 struct udp_splice {
 	struct watch watch;
@@ -58,6 +59,7 @@ struct udp_splice {
 	const struct fwd_listener *listener;
 	bool replied;
 	bool paused;
+	bool stranded;
 };
 
 static_assert(sizeof(struct udp_splice) <= FLOW_ROOM, "fits an entry");
@@ -93,11 +95,15 @@ static usec_t udp_splice_timeout(struct flow *f)
 	return f->side[TGT].rport == UDP_DNS_PORT ? UDP_DNS : UDP_STREAM;
 }
 
-/* Sends messages of the batch; what the socket does not take is dropped */
-static void udp_splice_send(int fd, unsigned count)
+/*
+ * Sends messages of the batch; what the socket does not take is dropped.
+ * Return: 0, or the last error of these
+ */
+static int udp_splice_send(int fd, unsigned count)
 {
 	unsigned i = 0;
 	bool again = false;
+	int error = 0;
 
 	while (i < count) {
 		int n = sendmmsg(fd, batch.msg + i, count - i,
@@ -110,12 +116,24 @@ static void udp_splice_send(int fd, unsigned count)
 			/* most likely an error of what was sent before */
 			again = true;
 		} else {
-			drop(errno == EAGAIN || errno == ENOBUFS ?
+			error = errno;
+			drop(error == EAGAIN || error == ENOBUFS ?
 			     DROP_NO_ROOM : DROP_NO_SOCKET);
 			i++;
 			again = false;
 		}
 	}
+	return error;
+}
+
+/*
+ * The address that the socket speaks from is gone, and with it most likely the
+ * server's, the namespace's as well: what comes next goes by another flow
+ */
+static void udp_splice_strand(struct udp_splice *u)
+{
+	u->stranded = true;
+	timer_arm(&u->timer, 0);
 }
 
 /**
@@ -125,9 +143,14 @@ static void udp_splice_send(int fd, unsigned count)
  */
 void udp_splice_flush(void)
 {
-	if (batch.count)
-		udp_splice_send(udp_splice_of(batch.flow)->watch.fd,
-				batch.count);
+	if (batch.count) {
+		struct udp_splice *u = udp_splice_of(batch.flow);
+		int error = udp_splice_send(u->watch.fd, batch.count);
+
+		/* Older kernels say EINVAL */
+		if (error == ENETUNREACH || error == EINVAL)
+			udp_splice_strand(u);
+	}
 	batch.count = 0;
 	batch.flow = NULL;
 }
@@ -161,7 +184,7 @@ static void udp_splice_on_timer(struct timer *t, usec_t now)
 		((uint8_t *)t - offsetof(struct udp_splice, timer));
 	usec_t due = u->last + udp_splice_timeout(flow_of(u));
 
-	if (now >= due) {
+	if (now >= due || u->stranded) {
 		udp_splice_close(flow_of(u), now);
 		return;
 	}

@@ -431,6 +431,34 @@ TEST(without_descriptors)
 	teardown();
 }
 
+static void moves(const char *to)
+{
+	const struct addr a = addr(to);
+
+	CHECK(hostns_move(to));
+	guest_learn_addr(&a);
+}
+
+/* The namespace has another address now: a client that goes on is heard there */
+TEST(guest_moves)
+{
+	setup();
+	conf.host_lo_to_ns_lo = false;
+	moves("192.0.2.5");
+	serve("0.0.0.0");
+	client = dial("127.0.0.1");
+	exchange("here");
+	moves("192.0.2.6");
+	CHECK_EQ(send(client, "lost", 4, 0), 4);
+	turns();
+	/* at once, not when it has been silent for long */
+	later(0);
+	CHECK_EQ(flow_count(), 0);
+	exchange("there");
+	CHECK_EQ(flow_count(), 1);
+	teardown();
+}
+
 /* Enough for this turn: it is dropped, as what finds no room is */
 TEST(turn_is_over)
 {
