@@ -438,9 +438,13 @@ static void icmp_put_header(uint8_t h[ICMP_HLEN], const struct packet *p)
 /* A request that the host did not take: told where a router would tell */
 static void icmp_refused(struct flow *f, const struct packet *p, int rc)
 {
-	struct icmp_error e = { .host_errno = -rc };
+	struct icmp_error e = { 0 };
 	uint8_t quote[ICMP6_QUOTE];
 
+	/* the host has no address of that family any more */
+	if (rc == -EADDRNOTAVAIL)
+		rc = -ENETUNREACH;
+	e.host_errno = -rc;
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH) {
 		icmp_put_header(quote, p);
 		icmp_tell(f, &e, quote, ICMP_HLEN +

@@ -55,6 +55,10 @@ static void udp_refuse(const struct flow_side *guest, const struct packet *run,
 	case -ENOSPC:
 		udp_drop_run(run, DROP_TABLE_FULL);
 		return;
+	case -EADDRNOTAVAIL:
+		/* the host has no address of that family any more */
+		e.host_errno = ENETUNREACH;
+		/* fall through */
 	case -ENETUNREACH:
 	case -EHOSTUNREACH:
 		udp_err_report(&fake, &e, &run->payload);

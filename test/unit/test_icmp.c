@@ -396,16 +396,20 @@ TEST(only_echo_requests_go_on)
 
 TEST(no_route_is_told)
 {
+	static const char off[] = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
 	static const struct { const char *dst; uint8_t type, code; } w[] = {
 		{ "203.0.113.9", 3, 0 },
 		{ "2001:db8:9::9", 1, 0 },
+		{ "2001:db8:9::9", 1, 0 },
 	};
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		size_t len, l3 = i ? IP6_HLEN : IP4_HLEN;
 		const uint8_t *h, *quoted;
 
 		setup(1500);
+		/* at last with IPv6 switched off, as some VPN clients do */
+		CHECK(hostns_write(off, i == 2 ? "1" : "0"));
 		ping(w[i].dst, 6, 3, "data", 4);
 		CHECK_EQ(memlink_sent(), 1);
 		h = icmp_at(0, w[i].dst, &len);
@@ -421,6 +425,7 @@ TEST(no_route_is_told)
 		CHECK_EQ(flow_count(), 0);
 		teardown();
 	}
+	CHECK(hostns_write(off, "0"));
 }
 
 /* A router on the way speaks: the quote has the guest's identifier again, that

@@ -229,6 +229,20 @@ TEST(port_unreachable_is_of_the_destination)
 	close(fd);
 }
 
+/* The host's IPv6 is switched off while we run, as some VPN clients do */
+TEST(no_family_is_told)
+{
+	static const char off[] = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
+
+	setup();
+	CHECK(hostns_write(off, "1"));
+	guest_sends("2001:db8:9::9", 80, "a", 1);
+	CHECK(guest_told(1, 0, 0, "2001:db8:9::9", 80));
+	CHECK_EQ(flow_count(), 0);
+	CHECK(hostns_write(off, "0"));
+	teardown();
+}
+
 int main(int argc, char **argv)
 {
 	return host_enter() ? unit_main(argc, argv) : 1;
