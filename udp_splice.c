@@ -357,15 +357,10 @@ static int udp_splice_start(struct flow *f, usec_t now)
 static struct flow *udp_splice_open(const struct flow_side *from,
 				    const struct flow_side *to, usec_t now)
 {
+	struct flow *f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
 	char text[5 * ADDR_STRLEN];
-	struct flow *f;
 	int rc;
 
-	if (slow_held(now)) {
-		drop(DROP_NO_SOCKET);
-		return NULL;
-	}
-	f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
 	if (!f) {
 		drop(DROP_TABLE_FULL);
 		return NULL;
