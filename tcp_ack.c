@@ -140,14 +140,23 @@ bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 }
 
 /**
- * tcp_ack_watch() - See what comes behind an ACK that had waited in vain
+ * tcp_ack_watch() - What to look for behind an ACK
  * @c:		synchronized connection
  * @now:	turn's time, usec
  *
- * What comes within TCP_ACK_DELAY was held back by it.
+ * Of one that had waited in vain, what comes within TCP_ACK_DELAY: it was held
+ * back by that. Of one that left a small window, room that no event tells of.
  */
 void tcp_ack_watch(struct tcp_conn *c, usec_t now)
 {
-	if (c->late && !c->ack_at)
-		c->ack_at = now + TCP_ACK_DELAY;
+	usec_t wait = 0;
+
+	if (c->ack_at || c->watch.fd < 0)
+		return;
+	if (c->late)
+		wait = TCP_ACK_DELAY;
+	else if (c->rcv_nxt == c->rcv_acked)
+		wait = tcp_window_look_at(c);
+	if (wait)
+		c->ack_at = now + wait;
 }

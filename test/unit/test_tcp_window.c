@@ -39,9 +39,9 @@ static void hears(void)
 }
 
 /* A peer that reads slowly: its buffer is small */
-static void open_slow(int ws)
+static void open_slow_mtu(int ws, unsigned mtu)
 {
-	tf_setup();
+	tf_setup_mtu(mtu);
 	peer_listen("127.0.0.1");
 	CHECK(!setsockopt(g.listener, SOL_SOCKET, SO_RCVBUF,
 			  &(int){ 8192 }, sizeof(int)));
@@ -52,6 +52,11 @@ static void open_slow(int ws)
 	edge = 0;
 	hears();
 	peer_drains(0);
+}
+
+static void open_slow(int ws)
+{
+	open_slow_mtu(ws, 1500);
 }
 
 /* Sends the pattern up to the edge, some segments a batch; how far that is */
@@ -439,6 +444,41 @@ TEST(look_and_delayed_ack)
 	sends(ACK, 0, 0, "x", 1);
 	tf_later(1000);
 	SAW(ACK, 0, 1, 0);
+	tf_teardown();
+}
+
+/*
+ * Nor is an ACK the end of it: where it left less than the guest would send at
+ * once, and the queue is too short for an event, the room is found all the same
+ */
+TEST(look_behind_an_ack)
+{
+	static uint8_t buf[4096];
+	uint32_t sndbuf, was;
+
+	open_slow_mtu(8, 65520);
+	CHECK(!setsockopt(conn()->watch.fd, SOL_SOCKET, SO_SNDBUF,
+			  &(int){ 10000 }, sizeof(int)));
+	for (int32_t end = 1; queued(&sndbuf) < 9000; end += 500) {
+		conn()->rcv_adv = conn()->rcv_nxt + 500;
+		sends(ACK, end, 0, pattern((size_t)end), 500);
+		tf_turns();
+		tf_later(5 * USEC_PER_MSEC);
+	}
+	conn()->rcv_adv = conn()->rcv_nxt;
+	conn()->looks = 0;
+	conn()->ack_now = true;
+	sends(ACK, (int32_t)(conn()->rcv_nxt - g.iss - 1), 0, NULL, 0);
+	forget();
+	was = conn()->rcv_adv;
+	CHECK(!conn()->polled);
+	CHECK(was - conn()->rcv_nxt < sndbuf / 2);
+	while (peer_reads(buf, sizeof(buf)) > 0)
+		continue;
+	tf_turns();
+	tf_later(300 * USEC_PER_MSEC);
+	CHECK(waiting());
+	CHECK(conn()->rcv_adv - was > sndbuf / 4);
 	tf_teardown();
 }
 
