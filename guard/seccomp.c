@@ -119,6 +119,8 @@ static const struct seccomp_rule seccomp_common[] = {
 	CALL(setsockopt), CALL(getsockopt),
 	CALL(getsockname), CALL(getpeername),
 	CALL(epoll_ctl), CALL(epoll_pwait), CALL(epoll_wait),
+	/* of what messages go to; the C library's poll() */
+	CALL(poll), CALL(ppoll),
 	CALL(timerfd_settime),
 	/* time() and its like, without a vDSO */
 	CALL(time), CALL(clock_gettime), CALL(gettimeofday), CALL(getrandom),

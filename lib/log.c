@@ -4,11 +4,12 @@
  *
  * State: where messages go, and from which level on.
  *
- * Everything is opened at the start; afterwards a message costs write(),
- * sendto() or, for the file, lseek() and write(), and whenever the file is
+ * Everything is opened at the start; afterwards a message costs poll() and
+ * write(), sendto() or, for the file, lseek() as well, and whenever the file is
  * full pread(), pwrite() and ftruncate(): the root directory is empty by then
  * and nothing can be opened or renamed. Control characters are replaced, so
- * that a message stays one line. A message that cannot be written is lost.
+ * that a message stays one line. A message that cannot be written is lost: a
+ * pipe that is full, or a terminal that is held, has us wait once, for 100 ms.
  *
  * Lines in the file, and on stderr with --debug, begin with CLOCK_MONOTONIC,
  * seconds and microseconds.
@@ -19,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,6 +37,8 @@
 /** Room for the time before, and for a count behind, bytes */
 #define LOG_PREFIX	40
 #define LOG_SUFFIX	64
+/** How long a message waits for who reads it, ms */
+#define LOG_PATIENCE	100
 /** syslog's facility "daemon", shifted to its place */
 #define LOG_FACILITY	(3 << 3)
 
@@ -43,6 +47,7 @@ static const char *log_ident = "";
 static bool log_stderr = true;
 static int log_file_fd = -1;
 static size_t log_file_max;
+static bool log_dying;
 static int log_syslog_fd = -1;
 
 /**
@@ -157,8 +162,20 @@ static void log_file_shrink(size_t size, size_t keep)
 		lseek(log_file_fd, (off_t)to, SEEK_SET);
 }
 
+/* Writes, unless nobody has read for a while: the guest's network goes on */
+static void log_write(int fd, const char *line, size_t len, bool *stuck)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int patience = log_dying ? -1 : *stuck ? 0 : LOG_PATIENCE;
+
+	*stuck = !poll(&p, 1, patience);
+	if (!*stuck && write(fd, line, len) < 0)
+		return;
+}
+
 static void log_file_write(const char *line, size_t len)
 {
+	static bool stuck;
 	off_t size = lseek(log_file_fd, 0, SEEK_END);
 
 	if (size >= 0 && (size_t)size + len > log_file_max) {
@@ -170,8 +187,7 @@ static void log_file_write(const char *line, size_t len)
 			keep = log_file_max - len;
 		log_file_shrink((size_t)size, keep);
 	}
-	if (write(log_file_fd, line, len) < 0)
-		return;
+	log_write(log_file_fd, line, len, &stuck);
 }
 
 static void log_syslog_send(enum log_level level, const char *body, size_t len)
@@ -199,6 +215,7 @@ static void log_syslog_send(enum log_level level, const char *body, size_t len)
 static void log_out(enum log_level level, char *body, size_t len)
 {
 	char line[LOG_PREFIX + LOG_BODY + LOG_SUFFIX + 1];
+	static bool stuck;
 	struct timespec t;
 	size_t pre;
 
@@ -218,8 +235,8 @@ static void log_out(enum log_level level, char *body, size_t len)
 		log_syslog_send(level, body, len);
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		len += pre, pre = 0;
-	if (log_stderr && write(STDERR_FILENO, line + pre, len + 1) < 0)
-		return;
+	if (log_stderr)
+		log_write(STDERR_FILENO, line + pre, len + 1, &stuck);
 }
 
 __attribute__((format(printf, 3, 0)))
@@ -292,6 +309,7 @@ void die(const char *fmt, ...)
 {
 	va_list ap;
 
+	log_dying = true;
 	va_start(ap, fmt);
 	log_format(LOG_LEVEL_ERR, 0, fmt, ap);
 	va_end(ap);

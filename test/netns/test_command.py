@@ -242,6 +242,18 @@ def test_signal_ends_command_and_us(net, sig):
     assert p.returncode in (128 + want, -want)
 
 
+def test_nobody_reads_what_we_say(net):
+    """Messages are lost then, packets are not."""
+    p = start(net, "--config-net", "--trace", "sh", "-c",
+              "ping -q -c 1000 -i 0.002 192.0.2.1")
+    out = p.stdout.read()
+    assert " 0% packet loss" in out
+    # more than a pipe holds was to be said
+    assert len(p.stderr.read()) > 60000
+    assert p.wait(PATIENCE) == 0
+    finish(p)
+
+
 def test_killed_leaves_nothing(net):
     """SIGKILL cannot be passed on; the rest ends all the same."""
     p = start(net, "--config-net", "sh", "-c", "echo ready; exec sleep 50")

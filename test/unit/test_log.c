@@ -175,6 +175,35 @@ TEST(die_exits_1)
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
+/* A pipe that is full; what is said meanwhile is lost */
+static void say_to_nobody(void)
+{
+	char buf[4096] = "";
+	int fd[2];
+
+	if (pipe(fd) || dup2(fd[1], STDERR_FILENO) < 0 ||
+	    fcntl(fd[1], F_SETFL, O_NONBLOCK))
+		_exit(1);
+	while (write(fd[1], buf, sizeof(buf)) > 0)
+		;
+	fcntl(fd[1], F_SETFL, 0);
+	alarm(10);
+	for (unsigned i = 0; i < 1000; i++)
+		warn("lost");
+	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	while (read(fd[0], buf, sizeof(buf)) > 0)
+		;
+	warn("said");
+	if (read(fd[0], buf, sizeof(buf)) != 5 || memcmp(buf, "said\n", 5))
+		_exit(2);
+}
+
+TEST(nobody_reads)
+{
+	said(say_to_nobody);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
 static void say_to_file(void)
 {
 	umask(0777);
