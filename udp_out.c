@@ -219,6 +219,15 @@ static size_t udp_out_one_size(unsigned got)
 	return size;
 }
 
+/* Whether it is worth while to read datagrams of this size into one frame: as
+ * many fit as tell that they are of one size no more
+ */
+static bool udp_out_may_run(const struct flow_side *guest, size_t size)
+{
+	return link_caps()->gso_udp && size <= udp_out_most(guest) &&
+	       size * UDP_OUT_RUN_MIN <= udp_out_most_gso(guest);
+}
+
 /*
  * Room to ask for follows the largest datagram, at once up, slowly down; and how
  * to read the next batch, what this one was
@@ -243,8 +252,7 @@ static void udp_out_learn(struct flow *f, unsigned got)
 	u->expect = most < UDP_OUT_EXPECT_MIN ? UDP_OUT_EXPECT_MIN : most;
 	size = gro ? 0 : udp_out_one_size(got);
 	u->gro = gro && link_caps()->gso_udp;
-	u->segment = link_caps()->gso_udp &&
-		     size <= udp_out_most(udp_guest_side(f)) ?
+	u->segment = udp_out_may_run(udp_guest_side(f), size) ?
 		     (uint16_t)size : 0;
 }
 
@@ -427,7 +435,7 @@ int udp_out_recv(struct flow *f)
 	unsigned lent = UDP_OUT_BATCH, got, done;
 	int rc;
 
-	if (u->segment && u->segment <= most && link_caps()->gso_udp)
+	if (u->segment && udp_out_may_run(guest, u->segment))
 		return udp_out_recv_run(f);
 	if (u->gro) {
 		room = udp_out_most_gso(guest);

@@ -45,7 +45,7 @@ static void teardown_gso(void)
 /* The first bytes tell which one it is */
 static void send_one(size_t len)
 {
-	uint8_t b[sizeof(uint32_t) + 9000];
+	static uint8_t b[UDP_DATAGRAM_MAX];
 
 	memcpy(b, &sent, sizeof(sent));
 	memcpy(b + sizeof(sent), bytes, len - sizeof(sent));
@@ -106,6 +106,24 @@ TEST(one_size)
 		CHECK_EQ(got, sent);
 		teardown_gso();
 	}
+}
+
+/* So large that few fit a frame: a batch is more, and so are smaller ones later */
+TEST(large_ones_of_one_size)
+{
+	static const size_t large[] = { 40000, 30000, 20000, 16000 };
+
+	setup_gso(65520, "192.0.2.1");
+	for (unsigned i = 0; i < 4; i++) {
+		for (unsigned k = 0; k < 3; k++)
+			send_many(4, large[i]);
+		for (unsigned k = 0; k < 60; k++)
+			send_one(100);
+		CHECK(turns() < 8);
+		see();
+		CHECK_EQ(got, sent);
+	}
+	teardown_gso();
 }
 
 /* The last one may be shorter; but then it is the last */
