@@ -319,22 +319,32 @@ static void tcp_text(struct tcp_conn *c, const struct packet *p)
 	in.segments++;
 }
 
-/* Text with an urgent byte goes out up to that byte, marked, then the rest */
-static void tcp_text_urgent(struct tcp_conn *c, const struct packet *p)
+/* The first bytes of a segment go to the socket. False: not all have arrived */
+static bool tcp_text_up_to(struct tcp_conn *c, const struct packet *p,
+			   size_t len, bool oob)
 {
 	struct packet part = *p;
 
-	if (!p->tcp.urgent || p->tcp.urgent > p->payload.len) {
+	part.payload = slice_sub(&p->payload, 0, len);
+	tcp_text(c, &part);
+	in.oob = oob && in.len;
+	tcp_flush(c);
+	return !seq_lt(c->rcv_nxt, p->tcp.seq + (uint32_t)len);
+}
+
+/*
+ * Text with an urgent byte goes out up to that byte, then it alone, marked, then
+ * the rest: of a part that the socket or the window takes, the last byte would
+ * be marked
+ */
+static void tcp_text_urgent(struct tcp_conn *c, const struct packet *p)
+{
+	size_t len = p->tcp.urgent;
+
+	if (!len || len > p->payload.len ||
+	    (tcp_text_up_to(c, p, len - 1, false) &&
+	     tcp_text_up_to(c, p, len, true)))
 		tcp_text(c, p);
-		return;
-	}
-	tcp_flush(c);
-	part.payload = slice_sub(&p->payload, 0, p->tcp.urgent);
-	tcp_text(c, &part);
-	in.oob = in.len;
-	tcp_flush(c);
-	part.payload = p->payload;
-	tcp_text(c, &part);
 }
 
 /* What was kept and is in order now is gathered, too. True: up to the FIN */

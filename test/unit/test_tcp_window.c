@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "flow.h"
+#include "tcp.h"
 #include "test/unit/hostns.h"
 #include "test/unit/tcpfix.h"
 
@@ -239,6 +240,45 @@ TEST(bounced_data_is_asked_for)
 	tf_later(1000);
 	CHECK_EQ(conn()->rcv_nxt - g.iss - 1, (uint32_t)behind + 500);
 	tf_teardown();
+}
+
+/* The peer reads all that was acknowledged, and finds it right */
+static void peer_has(int32_t end)
+{
+	static uint8_t buf[200000];
+	int32_t got = 0;
+	ssize_t n;
+
+	while (got < end &&
+	       (n = peer_reads(buf + got, (size_t)(end - got))) > 0)
+		got += (int32_t)n;
+	CHECK_EQ(got, end);
+	/* its first byte was none of the pattern */
+	CHECK(!memcmp(buf + 1, pattern(1), (size_t)end - 1));
+}
+
+/* The socket takes a part of it only, whatever the window had said */
+static void shrink(void)
+{
+	CHECK(!setsockopt(conn()->watch.fd, SOL_SOCKET, SO_SNDBUF,
+			  &(int){ 8000 }, sizeof(int)));
+}
+
+/* A part that ends before the urgent byte has none, whoever cut it off */
+TEST(urgent_byte_that_is_cut_off)
+{
+	for (unsigned by_window = 0; by_window < 2; by_window++) {
+		open_slow(8);
+		if (by_window)
+			conn()->rcv_adv = conn()->rcv_nxt + 10000;
+		else
+			shrink();
+		g.urgent = 50000;
+		sends(ACK | URG, 1, 0, pattern(1), 60000);
+		CHECK(conn()->rcv_nxt - g.iss - 1 < 50000);
+		peer_has((int32_t)(conn()->rcv_nxt - g.iss - 1));
+		tf_teardown();
+	}
 }
 
 /* A guest's probe of a closed window is answered with what there is */
