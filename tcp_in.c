@@ -422,9 +422,12 @@ static bool tcp_acceptable(const struct tcp_conn *c, const struct packet *p)
 		!!(p->tcp.flags & TCP_FLAG_SYN) +
 		!!(p->tcp.flags & TCP_FLAG_FIN);
 
-	/* A sender that has filled the window stands at its edge, as Linux */
+	/*
+	 * A sender that has filled the window stands at its edge, as Linux; or
+	 * behind the byte that it has probed a closed one with, as lwIP
+	 */
 	if (!len)
-		return seq_le(nxt, seq) && seq_le(seq, nxt + wnd);
+		return seq_le(nxt, seq) && seq_le(seq, nxt + (wnd ? wnd : 1));
 	/* A closed window still lets ACK and FIN of the next segment in */
 	if (!wnd)
 		return seq == nxt;

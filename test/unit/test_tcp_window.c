@@ -310,6 +310,34 @@ TEST(probe_of_a_closed_window)
 	tf_teardown();
 }
 
+/*
+ * A guest that probes by a byte, as lwIP does, stands behind it from then on:
+ * what it acknowledges there, and the window that it opens, is heard
+ */
+TEST(ack_of_a_guest_that_probes_by_a_byte)
+{
+	int32_t end;
+
+	open_slow(8);
+	end = fill(1, 1460, 10);
+	sends(ACK, end, 0, pattern((size_t)end), 1);
+	forget();
+	peer_sends("hello", 5);
+	SAW(ACK, 0, end, 5);
+	conn()->rcv_adv = conn()->rcv_nxt;
+	g.window = 77;
+	sends(ACK, end + 1, 5, NULL, 0);
+	CHECK_EQ(conn()->snd_una, conn()->snd_max);
+	CHECK_EQ(conn()->snd_wnd, 77u << conn()->ws_snd);
+	/* but no further, and no RST */
+	conn()->rcv_adv = conn()->rcv_nxt;
+	g.window = 78;
+	sends(ACK, end + 2, 5, NULL, 0);
+	sends(RST, end + 1, 0, NULL, 0);
+	CHECK_EQ(conn()->snd_wnd, 77u << conn()->ws_snd);
+	tf_teardown();
+}
+
 TEST(reset_with_a_closed_window)
 {
 	int32_t end;
