@@ -104,7 +104,7 @@ enum tcp_move {
  * @host_eof:		the host's peer has ended its data
  * @host_error:		the host's socket failed: RST follows the data
  * @drained:		the socket had no more data: wait for EPOLLIN
- * @urgent:		the byte at @urgent_seq is urgent, and was not sent yet
+ * @urgent:		the byte at @urgent_seq is urgent, and not acknowledged
  * @polled:		re-polled while more than 2/3 full, EPOLLOUT will come
  * @bounced:		data of the guest bounced off the full socket
  * @again:		enum tcp_again: what is sent again at the end of the event

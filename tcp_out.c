@@ -350,10 +350,8 @@ static void tcp_fill_batch(struct tcp_conn *c, unsigned n, size_t len, bool fin)
 		l->len = len < most ? len : most;
 		l->gso_size = l->len > c->mss ? c->mss : 0;
 		len -= l->len;
-		if (c->urgent && seq == c->urgent_seq) {
+		if (c->urgent && seq == c->urgent_seq)
 			f.flags |= TCP_FLAG_URG;
-			c->urgent = false;
-		}
 		if (!len)
 			f.flags |= TCP_FLAG_PSH | (fin ? TCP_FLAG_FIN : 0);
 		tcp_fill(c, l, &e, &f, TCP_HLEN);
@@ -373,6 +371,8 @@ static size_t tcp_batch(struct tcp_conn *c, size_t len, usec_t now)
 	bool fin = false, old = c->snd_nxt != c->snd_max;
 	ssize_t got;
 
+	if (seq_lt(c->urgent_seq, c->snd_una))
+		c->urgent = false;
 	/*
 	 * A batch ends before the urgent byte, or begins with it; then it is one
 	 * segment, as each segment of a frame gets the frame's flags
@@ -596,7 +596,7 @@ void tcp_out_keepalive(struct tcp_conn *c)
  * @c:		connection
  *
  * A peek from the queue's head stops at the mark (tcp(7)), unless it begins
- * there. A mark that was passed already stays untold.
+ * there. A mark that was passed already stays untold, unless it is sent again.
  */
 void tcp_out_urgent(struct tcp_conn *c)
 {
@@ -618,7 +618,7 @@ void tcp_out_urgent(struct tcp_conn *c)
 	/* Until our SYN is acknowledged, the queue begins behind it */
 	c->urgent_seq = c->snd_una + !tcp_conn_synchronized(c) +
 			(uint32_t)(n < 0 ? 0 : n);
-	c->urgent = n >= 0 && seq_le(c->snd_max, c->urgent_seq);
+	c->urgent = n >= 0;
 }
 
 /**

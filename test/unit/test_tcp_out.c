@@ -928,7 +928,7 @@ TEST(urgent_data)
 	tf_teardown();
 }
 
-/* Sent again, up to the urgent byte at first; the end waits for its turn */
+/* Sent again, up to the urgent byte at first, then as such; the end waits */
 TEST(urgent_data_is_resent)
 {
 	tf_setup();
@@ -945,7 +945,7 @@ TEST(urgent_data_is_resent)
 	tf_later(1100 * USEC_PER_MSEC);
 	SAW(ACK, 0, 0, 1);
 	sends(ACK, 0, 1, NULL, 0);
-	SAW(ACK, 1, 0, 3);
+	SAW(ACK | URG, 1, 0, 3);
 	CHECK(!memcmp(s.data, "Uxy", 3));
 	sends(ACK, 0, 4, NULL, 0);
 	SAW(ACK | FIN, 4, 0, 0);
