@@ -470,7 +470,7 @@ static void tcp_syn_again(struct tcp_conn *c, const struct packet *p)
 		tcp_opened(c, p);	/* both opened at once */
 		c->ack_now = true;
 	} else {
-		tcp_out_syn(c, in.now);
+		tcp_out_open(c, in.now);
 	}
 }
 
@@ -619,7 +619,7 @@ static enum tcp_verdict tcp_syn_sent(struct tcp_conn *c, const struct packet *p)
 		c->ack_now = true;
 	} else {
 		tcp_conn_move(c, TCPM_SYN);
-		tcp_out_syn(c, in.now);
+		tcp_out_open(c, in.now);
 	}
 	return TCP_NEXT;
 }

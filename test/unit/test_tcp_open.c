@@ -547,6 +547,29 @@ TEST(simultaneous_open)
 	tf_teardown();
 }
 
+/* ... nor does the SYN-ACK wait for the clock, where the link is full */
+TEST(simultaneous_open_and_a_full_link)
+{
+	tf_setup();
+	peer_connect();
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	memlink_set_room(0);
+	sends(SYN, -1, 0, NULL, 0);
+	STATE(SYN_RCVD);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	SAW(SYN | ACK, -1, 0, 0);
+	/* as often as it is asked for */
+	memlink_set_room(0);
+	sends(SYN, -1, 0, NULL, 0);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	SAW(SYN | ACK, -1, 0, 0);
+	QUIET();
+	tf_teardown();
+}
+
 /* Its SYN-ACK again: our ACK was lost */
 TEST(syn_ack_again)
 {
