@@ -589,3 +589,32 @@ int fwd_socket_alone(const struct flow_side *host)
 		return fd;
 	return fwd_done(fd, fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1));
 }
+
+/**
+ * fwd_is_stranded() - Whether a connected socket will hardly send any more
+ * @rc:		negative error code of its last try
+ *
+ * The host has lost the address that it speaks from (EINVAL or ENETUNREACH, as
+ * the kernel's age is), the interface that it is bound to (ENODEV), or the way.
+ * Another one may have all of them.
+ *
+ * Return: true if so
+ */
+bool fwd_is_stranded(int rc)
+{
+	return rc == -ENETUNREACH || rc == -EINVAL || rc == -ENODEV;
+}
+
+/**
+ * fwd_is_cut_off() - Whether there is no way to a destination
+ * @rc:		negative error code of fwd_socket() or of connect(2)
+ *
+ * No route, or no address of that family (ENETUNREACH; EADDRNOTAVAIL where IPv6
+ * was switched off), or not the interface that sockets are bound to (ENODEV).
+ *
+ * Return: true if so: a router would say that the network is unreachable
+ */
+bool fwd_is_cut_off(int rc)
+{
+	return rc == -ENETUNREACH || rc == -EADDRNOTAVAIL || rc == -ENODEV;
+}

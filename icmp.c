@@ -441,8 +441,7 @@ static void icmp_refused(struct flow *f, const struct packet *p, int rc)
 	struct icmp_error e = { 0 };
 	uint8_t quote[ICMP6_QUOTE];
 
-	/* the host has no address of that family any more */
-	if (rc == -EADDRNOTAVAIL)
+	if (fwd_is_cut_off(rc))
 		rc = -ENETUNREACH;
 	e.host_errno = -rc;
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH) {
@@ -503,8 +502,7 @@ static void icmp_echo(const struct packet *p, usec_t now)
 		icmp_of(f)->last = now;
 		rc = icmp_try(f, p);
 	}
-	/* from its address there is no way any more: see udp_in.c */
-	if (rc == -ENETUNREACH || rc == -EINVAL) {
+	if (fwd_is_stranded(rc)) {
 		icmp_flow_close(f, now);
 		f = NULL;
 	}

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
+#include "fwd.h"
 #include "lib/stats.h"
 #include "udp_err.h"
 #include "udp_flow.h"
@@ -46,24 +47,21 @@ static void udp_refuse(const struct flow_side *guest, const struct packet *run,
 		       int rc)
 {
 	struct flow fake = { .side = { [INI] = *guest } };
-	struct icmp_error e = { .host_errno = -rc };
+	struct icmp_error e = { 0 };
 
-	switch (rc) {
-	case -ENOENT:
+	if (rc == -ENOENT) {
 		udp_drop_run(run, DROP_NO_ROUTE);
 		return;
-	case -ENOSPC:
+	}
+	if (rc == -ENOSPC) {
 		udp_drop_run(run, DROP_TABLE_FULL);
 		return;
-	case -EADDRNOTAVAIL:
-		/* the host has no address of that family any more */
-		e.host_errno = ENETUNREACH;
-		/* fall through */
-	case -ENETUNREACH:
-	case -EHOSTUNREACH:
-		udp_err_report(&fake, &e, &run->payload);
-		break;
 	}
+	if (fwd_is_cut_off(rc))
+		rc = -ENETUNREACH;
+	e.host_errno = -rc;
+	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH)
+		udp_err_report(&fake, &e, &run->payload);
 	udp_drop_run(run, DROP_NO_SOCKET);
 }
 

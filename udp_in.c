@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "fwd.h"
 #include "lib/nomem.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
@@ -249,15 +250,7 @@ static bool udp_in_full(int rc)
 	return rc == -EAGAIN || nomem(-rc);
 }
 
-/* From the address that the socket speaks from there is no way, or it is not the
- * host's any more, for which older kernels have a code of its own
- */
-static bool udp_in_is_stranded(int rc)
-{
-	return rc == -ENETUNREACH || rc == -EINVAL;
-}
-
-/* Return: false: see udp_in_is_stranded() */
+/* Return: false: see fwd_is_stranded() */
 static bool udp_in_send_batch(struct flow *f)
 {
 	bool again = false;
@@ -276,7 +269,7 @@ static bool udp_in_send_batch(struct flow *f)
 			/* most likely an error of a datagram sent before */
 			udp_err_drain(f);
 			again = true;
-		} else if (udp_in_is_stranded(rc)) {
+		} else if (fwd_is_stranded(rc)) {
 			return false;
 		} else {
 			udp_in_failed(f, rc, &batch.data[i++]);
@@ -291,8 +284,7 @@ static bool udp_in_send_batch(struct flow *f)
  * @f:		the flow of all of them
  * @run:	linked by @next, in order
  * Return: NULL; or the first packet that has to be sent again by another flow:
- *	   the host has lost the address that this one's socket speaks from, or
- *	   the way there
+ *	   this one's is stranded, see fwd_is_stranded()
  */
 const struct packet *udp_in_send(struct flow *f, const struct packet *run)
 {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/ipv6.h>
 #include <net/if.h>
 #include <sched.h>
@@ -79,7 +80,7 @@ static bool hostns_usable(const struct addr *a)
 	return tries >= 0;
 }
 
-/* Sets the IPv4 address of one of lo's labels */
+/* Sets the IPv4 address of an interface, or of one of its labels */
 static bool hostns_alias(const char *label, const struct addr *a, uint32_t mask)
 {
 	struct ifreq ifr = { 0 };
@@ -112,6 +113,25 @@ bool hostns_address(const char *text)
 		       hostns_usable(&a);
 	snprintf(label, sizeof(label), "lo:%u", alias++);
 	return hostns_alias(label, &a, ~0u);
+}
+
+/* A network interface x0 with an IPv4 address and its /24, which is there until
+ * the descriptor is closed. Return: it, what is sent there can be read; or -1
+ */
+int hostns_device(const char *text)
+{
+	struct ifreq tun = { .ifr_name = "x0", .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct ifreq up = { .ifr_name = "x0", .ifr_flags = IFF_UP };
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	struct addr a;
+
+	if (fd >= 0 && addr_parse(text, &a) && !ioctl(fd, TUNSETIFF, &tun) &&
+	    hostns_alias("x0", &a, 0xffffff00) &&
+	    !hostns_ioctl(AF_INET, SIOCSIFFLAGS, &up))
+		return fd;
+	perror("x0");
+	close(fd);
+	return -1;
 }
 
 /* Takes an IPv6 address away from lo */

@@ -12,6 +12,7 @@
 
 bool hostns_enter(void);
 bool hostns_address(const char *text);
+int hostns_device(const char *text);
 bool hostns_lose6(const char *text);
 bool hostns_mtu(unsigned mtu);
 bool hostns_net(const char *text);

@@ -199,7 +199,57 @@ TEST(a_flow_outlives_the_hosts_address)
 	close(fd);
 }
 
-/* The same of IPv6, where the kernel goes on to send from what is no more:
+/* Datagrams of the guest's that left by a device */
+static unsigned device_sent(int device)
+{
+	uint8_t b[2048];
+	unsigned n = 0;
+	ssize_t len;
+
+	while ((len = read(device, b, sizeof(b))) > 0)
+		n += b[0] == 0x45 && b[9] == IPPROTO_UDP;
+	return n;
+}
+
+/* The interface that sockets are bound to, a VPN's, is made anew: while it is not
+ * there the guest is told, afterwards it can go on
+ */
+TEST(a_flow_outlives_the_hosts_interface)
+{
+	static const char at[] = "203.0.113.1", peer[] = "203.0.113.9";
+	const uint8_t *f;
+	size_t len;
+	int device;
+
+	setup();
+	strcpy(conf.family[CONF_V4].outbound_if, "x0");
+	for (unsigned quiet = 0; quiet < 2; quiet++) {
+		device = hostns_device(at);
+		guest_sends(peer, 9, "a", 1);
+		guest_sends(peer, 9, "b", 1);
+		CHECK_EQ(device_sent(device), 2);
+		close(device);
+		for (unsigned i = 0; i < 2 && !quiet; i++) {
+			memlink_clear();
+			guest_sends(peer, 9, "c", 1);
+			CHECK_EQ(memlink_sent(), 1);
+			if (!memlink_sent())
+				continue;
+			f = memlink_frame(0, &len, NULL) + ETH_HLEN_;
+			CHECK_EQ(f[9], IPPROTO_ICMP);
+			CHECK_EQ(f[IP4_HLEN] << 8 | f[IP4_HLEN + 1], 0x300);
+		}
+		device = hostns_device(at);
+		guest_sends(peer, 9, "d", 1);
+		CHECK_EQ(device_sent(device), 1);
+		close(device);
+		flow_guest_left(now);
+		flow_reap();
+	}
+	teardown();
+}
+
+/* The host's IPv6 address is lost, and the kernel goes on to send from it:
  * noticed when the flow's timer looks
  */
 TEST(a_flow_outlives_the_hosts_ipv6_address)
