@@ -353,20 +353,24 @@ static int command_open_ns(pid_t pid, const char *name)
 	return fd;
 }
 
-/* Which stream is our terminal, and whether we are in its foreground */
+/* Our terminal, whichever stream it is, or none; -1 where there is none */
+static int command_open_tty(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (tcgetpgrp(fd) >= 0)
+			return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	return open("/dev/tty", O_RDWR | O_CLOEXEC);
+}
+
+/* Our terminal, and whether we are in its foreground */
 static void command_note_tty(void)
 {
 	command_group = getpgrp();
 	command_leads = getsid(0) == getpid();
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		pid_t group = tcgetpgrp(fd);
-
-		if (group < 0)
-			continue;
-		command_tty = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		command_foreground = group == command_group;
-		return;
-	}
+	command_tty = command_open_tty();
+	command_foreground = command_tty >= 0 &&
+			     tcgetpgrp(command_tty) == command_group;
 }
 
 /* As fork(), into new namespaces; or a negative error code */

@@ -461,6 +461,23 @@ def test_stopped_and_continued(terminal):
     t.end()
 
 
+def test_stopped_with_streams_elsewhere(terminal):
+    """The terminal is the job's, whatever its streams are."""
+    t = terminal("env", "PS1=> ", "bash", "--norc", "-i")
+    t.type(rp.binary() + " -q sh -c 'echo started >/dev/tty; exec sleep 50' "
+           "</dev/null >/dev/null 2>&1\n")
+    t.expect("started\r\n")
+    t.type("\x1a")
+    t.expect("Stopped")
+    t.type("fg\n")
+    wait_for(lambda: "T" not in map(state, rp.marked(t.m.mark)))
+    t.type("\x03")
+    t.type("echo a$?b\n")
+    t.expect("a130b")
+    t.type("exit\n")
+    t.end()
+
+
 # -- what cannot work ---------------------------------------------------------
 
 def one_line(r, *words, status=1):
