@@ -212,8 +212,8 @@ static void net_halt(const struct net_queue *broken, usec_t now)
 {
 	static const uint64_t one = 1;
 
-	warn("Guest's queue %td: %s: device stopped", broken - net_queues,
-	     broken->vq.broken);
+	warn_limited("Guest's queue %td: %s: device stopped",
+		     broken - net_queues, broken->vq.broken);
 	for (unsigned i = 0; i < VHOST_NET_QUEUES; i++) {
 		struct net_queue *q = &net_queues[i];
 

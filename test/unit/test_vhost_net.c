@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -556,6 +557,42 @@ TEST(what_breaks_the_device)
 	CHECK_EQ(out(1), 1);
 	teardown();
 	CHECK_EQ(downs, 2);
+}
+
+/* A guest does not fill the log */
+TEST(broken_a_hundred_times)
+{
+	int err = dup(STDERR_FILENO), log = memfd_create("log", MFD_CLOEXEC);
+	char said[65536] = "", *p = said;
+	unsigned lines = 0;
+	uint32_t base;
+
+	setup(BASIC);
+	log_init("test", LOG_LEVEL_WARN);
+	dup2(log, STDERR_FILENO);
+	for (unsigned i = 0; i < 100; i++) {
+		turns();
+		d.ring[1].avail->idx = 1000;
+		notify(1);
+		CHECK_EQ(downs, i + 1);
+		CHECK_EQ(vhost_net_stop(1, &base), 0);
+		vdriver_queue(&d, 1, NUM);
+		close(kick[1]);
+		close(call[1]);
+		close(err_fd[1]);
+		queue_up(1, 0);
+	}
+	dup2(err, STDERR_FILENO);
+	close(err);
+	log_init("test_vhost_net", LOG_LEVEL_ERR);
+	CHECK(pread(log, said, sizeof(said) - 1, 0) > 0);
+	close(log);
+	while ((p = strstr(p, "device stopped"))) {
+		lines++;
+		p++;
+	}
+	CHECK(lines >= 1 && lines <= 20);
+	teardown();
 }
 
 /* Found while a flow borrows: told by nobody but the timer */
