@@ -72,12 +72,20 @@ static struct timer net_timer;
 static bool net_up;
 /* A loan was refused since the queue does not run */
 static bool net_refused;
+/* Something is new about the receive queue, too, when the timer fires */
+static bool net_rx_due;
+
+static void net_tx_soon(void)
+{
+	if (!timer_armed(&net_timer))
+		timer_arm(&net_timer, 0);
+}
 
 /* Have the timer look at the queues in the next turn */
 static void net_soon(void)
 {
-	if (!timer_armed(&net_timer))
-		timer_arm(&net_timer, 0);
+	net_rx_due = true;
+	net_tx_soon();
 }
 
 /* Whether a queue can be used now */
@@ -173,7 +181,7 @@ static void net_run_tx(struct net_queue *q, usec_t now)
 	}
 	/* So much a turn; the others have theirs first */
 	if (!vhost_in_is_idle())
-		net_soon();
+		net_tx_soon();
 }
 
 static void net_run_rx(struct net_queue *q, usec_t now)
@@ -242,7 +250,10 @@ static void net_look(usec_t now)
 	}
 	for (unsigned i = 0; i < VHOST_NET_QUEUES; i++)
 		net_try_start(&net_queues[i]);
-	net_run_rx(&net_queues[NET_RX], now);
+	if (net_rx_due) {
+		net_rx_due = false;
+		net_run_rx(&net_queues[NET_RX], now);
+	}
 	net_run_tx(&net_queues[NET_TX], now);
 }
 

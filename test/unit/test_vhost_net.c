@@ -319,6 +319,30 @@ TEST(writable_when_there_are_buffers_again)
 	teardown();
 }
 
+/* A guest that sends all the time has nothing to do with it */
+TEST(not_writable_while_there_are_none)
+{
+	setup(BASIC);
+	batches = 1;
+	turns();
+	give(0, 2);
+	notify(0);
+	CHECK_EQ(out(3), 2);
+	writables = 0;
+	for (int i = 0; i < 10; i++) {
+		send_frames(NUM);
+		CHECK(!eventfd_write(kick[1], 1));
+		turn();
+		turn();
+	}
+	CHECK(frames_in > 2 * NUM);
+	CHECK_EQ(writables, 0);
+	give(2, 4);
+	notify(0);
+	CHECK_EQ(writables, 1);
+	teardown();
+}
+
 /*
  * Without event indices the driver is told by a flag. Buffers that it adds are
  * found when they are needed: a kick wakes us only where one was not.
