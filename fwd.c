@@ -606,6 +606,29 @@ bool fwd_is_stranded(int rc)
 }
 
 /**
+ * fwd_has_lost() - Whether the host has lost an IPv6 address of ours
+ * @host:	the side whose socket speaks from there
+ *
+ * The kernel goes on to send from it, temporary ones for one (RFC 8981), and no
+ * answer finds the way back. Of IPv4 a send tells, see fwd_is_stranded().
+ *
+ * Return: true if so
+ */
+bool fwd_has_lost(const struct flow_side *host)
+{
+	struct flow_side any = *host;
+	int fd;
+
+	if (addr_is_v4(&host->local))
+		return false;
+	any.lport = 0;
+	fd = fwd_socket(IPPROTO_UDP, &any);
+	if (fd >= 0)
+		close(fd);
+	return fd == -EADDRNOTAVAIL;
+}
+
+/**
  * fwd_is_cut_off() - Whether there is no way to a destination
  * @rc:		negative error code of fwd_socket() or of connect(2)
  *

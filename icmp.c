@@ -179,7 +179,8 @@ static void icmp_on_timer(struct timer *t, usec_t now)
 	struct icmp_flow *i = (struct icmp_flow *)
 		((uint8_t *)t - offsetof(struct icmp_flow, timer));
 
-	if (now >= i->last + ICMP_TIMEOUT) {
+	if (now >= i->last + ICMP_TIMEOUT ||
+	    (!i->paused && fwd_has_lost(&flow_of(i)->side[TGT]))) {
 		icmp_flow_close(flow_of(i), now);
 		return;
 	}
@@ -376,6 +377,16 @@ static int icmp_socket_from(uint8_t proto, struct flow_side *host, uint16_t id)
 	return icmp_socket(proto, host);
 }
 
+/* What the kernel chose to speak from, for fwd_has_lost() */
+static void icmp_learn_local(int fd, struct flow_side *host)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+
+	if (!getsockname(fd, &sa.sa, &len))
+		host->local = addr_from_sockaddr(&sa).addr;
+}
+
 static int icmp_flow_start(struct flow *f, usec_t now)
 {
 	struct flow_side *g = &f->side[INI], *host = &f->side[TGT];
@@ -391,6 +402,7 @@ static int icmp_flow_start(struct flow *f, usec_t now)
 		close(i->watch.fd);
 		return rc;
 	}
+	icmp_learn_local(i->watch.fd, host);
 	i->last = now;
 	i->timer.fn = icmp_on_timer;
 	timer_arm(&i->timer, now + ICMP_TIMEOUT);

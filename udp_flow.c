@@ -149,33 +149,14 @@ void udp_flow_close(struct flow *f, usec_t now)
 	flow_end(f);
 }
 
-/*
- * IPv6 goes on to send from an address that the host has no more, temporary ones
- * for one (RFC 8981), and no answer finds the way back. Where it is IPv4 the next
- * datagram is refused.
- */
-static bool udp_flow_is_stranded(const struct flow_side *host)
-{
-	struct flow_side any = *host;
-	int fd;
-
-	if (addr_is_v4(&host->local))
-		return false;
-	any.lport = 0;
-	fd = fwd_socket(IPPROTO_UDP, &any);
-	if (fd >= 0)
-		close(fd);
-	return fd == -EADDRNOTAVAIL;
-}
-
 static void udp_flow_on_timer(struct timer *t, usec_t now)
 {
 	struct udp_flow *u = (struct udp_flow *)
 		((uint8_t *)t - offsetof(struct udp_flow, timer));
 	usec_t due = u->last + udp_flow_timeout(u);
 
-	if (now >= due || (!u->stalled &&
-			   udp_flow_is_stranded(udp_host_side(flow_of(u))))) {
+	if (now >= due ||
+	    (!u->stalled && fwd_has_lost(udp_host_side(flow_of(u))))) {
 		udp_flow_close(flow_of(u), now);
 		return;
 	}
