@@ -6,8 +6,9 @@
  * lines that make no sense are passed over, as the C library does, and what is
  * more than the tables hold is left out.
  *
- * A name server on the host's loopback cannot be told to the guest, which would
- * ask itself. It is told an address that leads to the host's loopback instead.
+ * A name server on the host's loopback, or at the address that the guest shares
+ * with the host, cannot be told to the guest, which would ask itself. It is told
+ * an address that leads to the host's loopback instead.
  */
 #include "host/resolv.h"
 
@@ -193,14 +194,16 @@ static struct addr resolv_guest_name(const struct resolv_server *s,
 				     struct resolv_view *v)
 {
 	bool mapped = !addr_is_unspecified(&f->stand_in);
+	/* Whoever asks there asks itself */
+	bool self = addr_is_loopback(&s->addr) ||
+		    addr_equal(&s->addr, &f->guest);
 
-	if (mapped && (addr_is_loopback(&s->addr) ||
-		       addr_equal(&s->addr, &f->stand_in))) {
+	if (mapped && (self || addr_equal(&s->addr, &f->stand_in))) {
 		if (addr_is_unspecified(&v->behind))
 			v->behind = s->addr;
 		return f->stand_in;
 	}
-	if (addr_is_loopback(&s->addr))
+	if (self)
 		return f->forward;
 	/* Outbound, a link-local address is taken to be on that interface */
 	if (*s->scope && strcmp(s->scope, f->ifname))
@@ -223,7 +226,7 @@ static bool resolv_view_has(const struct resolv_view *v, const struct addr *a)
  * @f:		what is known of the family
  * @v:		filled in
  *
- * Only the first name server on the host's loopback stands behind
+ * Only the first name server on the host itself stands behind
  * @f->stand_in; the guest cannot reach others there.
  */
 void resolv_view(const struct resolv *r, const struct resolv_family *f,

@@ -63,12 +63,14 @@ struct resolv_view {
  * @v4:		IPv4, not IPv6
  * @stand_in:	guest's name of the host's loopback, or unset
  * @forward:	guest's name of the host's resolver, or unset
+ * @guest:	address that the guest has, or unset
  * @ifname:	interface that link-local name servers are reached by
  */
 struct resolv_family {
 	bool v4;
 	struct addr stand_in;
 	struct addr forward;
+	struct addr guest;
 	const char *ifname;
 };
 

@@ -125,6 +125,18 @@ def test_gateway_as_resolver(daemon, net):
         net.set_resolv(net.RESOLV)
 
 
+def test_own_address_as_resolver(daemon, net):
+    """A host that is its own name server, at the address that the guest has
+    too: the guest is told another, and reaches it there."""
+    try:
+        net.set_resolv("nameserver %s\n" % V4.guest)
+        g = daemon().connect()
+        both(g, net.host, V4, V4.gw, V4.guest, 53)
+        both(g, net.host, V4, V4.gw, V4.lo)
+    finally:
+        net.set_resolv(net.RESOLV)
+
+
 # -- switches ---------------------------------------------------------------
 
 def test_no_tcp(daemon, net, fam):

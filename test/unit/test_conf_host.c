@@ -210,6 +210,18 @@ TEST(names)
 	CHECK_EQ(fam[CONF_V6].dns_count, 1);
 }
 
+TEST(name_server_at_the_shared_address)
+{
+	setup();
+	server("192.0.2.2");
+	fill();
+	CHECK(is(&fam[CONF_V4].addr, "192.0.2.2"));
+	conf_host_names(fam, &wish, &resolv);
+	CHECK_EQ(fam[CONF_V4].dns_count, 1);
+	CHECK(is(&fam[CONF_V4].dns[0], "192.0.2.1"));
+	CHECK(is(&fam[CONF_V4].dns_to_host, "192.0.2.2"));
+}
+
 TEST(names_given)
 {
 	setup();

@@ -134,6 +134,7 @@ static void view(bool v4, const char *stand_in, const char *forward,
 		.v4 = v4,
 		.stand_in = *stand_in ? addr(stand_in) : ADDR_ANY6,
 		.forward = *forward ? addr(forward) : ADDR_ANY6,
+		.guest = addr(v4 ? "192.0.2.2" : "2001:db8::2"),
 		.ifname = ifname,
 	};
 
@@ -178,6 +179,24 @@ TEST(view_of_the_gateway)
 	view(true, "192.0.2.1", "", "eth0");
 	CHECK_EQ(v.count, 1);
 	CHECK(is(&v.server[0], "192.0.2.1") && is(&v.behind, "192.0.2.1"));
+}
+
+/* At the address that the guest has, too, which would ask itself */
+TEST(view_of_the_shared_address)
+{
+	parse("nameserver 192.0.2.2\nnameserver 192.0.2.53\n");
+	view(true, "192.0.2.1", "", "eth0");
+	CHECK_EQ(v.count, 2);
+	CHECK(is(&v.server[0], "192.0.2.1") && is(&v.behind, "192.0.2.2"));
+	CHECK(is(&v.server[1], "192.0.2.53") && is(&v.first, "192.0.2.2"));
+	view(true, "", "192.0.2.3", "eth0");
+	CHECK(is(&v.server[0], "192.0.2.3"));
+	view(true, "", "", "eth0");
+	CHECK_EQ(v.count, 1);
+	CHECK_EQ(v.left_out, 1);
+	parse("nameserver 2001:db8::2\n");
+	view(false, "fe80::1", "", "eth0");
+	CHECK(is(&v.server[0], "fe80::1") && is(&v.behind, "2001:db8::2"));
 }
 
 TEST(view_of_scopes)
