@@ -82,6 +82,7 @@ static bool udp_listen_host_side(const struct fwd_listener *l, unsigned i,
 		.remote = from.addr,
 		.rport = from.port,
 		.lport = l->port,
+		.ifindex = from.ifindex & 0x3fffffff,
 		.place = l->way == FWD_OUT ? FLOW_AT_NS : FLOW_AT_HOST,
 	};
 	return from.port && udp_listen_local(&batch.msg[i].msg_hdr, host);

@@ -71,8 +71,9 @@ bool hostns_enter(void)
 static bool hostns_usable(const struct addr *a)
 {
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), tries = 1000;
+	struct endpoint e = { .addr = *a, .ifindex = if_nametoindex("lo") };
 	union sockaddr_any sa;
-	socklen_t len = addr_to_sockaddr(&(struct endpoint){ .addr = *a }, &sa);
+	socklen_t len = addr_to_sockaddr(&e, &sa);
 
 	while (bind(fd, &sa.sa, len) && errno == EADDRNOTAVAIL && tries--)
 		usleep(1000);

@@ -150,6 +150,37 @@ static void forward_a_burst(void)
 	close(fd);
 }
 
+/* A client that has a link-local address alone speaks to a global one */
+static void forward_from_link_local(void)
+{
+	static const char at[] = "fe80::7", to[] = "2001:db8:7::7";
+	const struct endpoint dst = { .addr = addr(to), .port = FORWARDED };
+	struct endpoint c = { .addr = addr(at), .ifindex = 1 }, from = { 0 };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&c, &sa);
+	struct packet p;
+	char data[16];
+
+	memlink_clear();
+	CHECK(hostns_address(at));
+	CHECK(!bind(fd, &sa.sa, len));
+	CHECK(!getsockname(fd, &sa.sa, &len));
+	c = addr_from_sockaddr(&sa);
+	CHECK_EQ(host_sends(fd, &dst, "hi", 2), 2);
+	turns();
+	CHECK(guest_got(0, at, c.port, "hi", 2));
+	p = packet_to(at, c.port, &(struct iovec){ (char[]){ "yes" }, 3 });
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
+	CHECK(addr_equal(&from.addr, &dst.addr) && from.port == FORWARDED);
+	CHECK_EQ(flow_count(), 1);
+	flow_guest_left(now);
+	flow_reap();
+	close(fd);
+}
+
 /* What has taken long enough is gone on with in the next turn, and nothing is
  * lost: thousands of clients of one port make each new one slow
  */
@@ -192,6 +223,7 @@ TEST(forwarded_ports)
 	forward_from(CLIENTS, "127.0.0.1", CLIENTS);
 	forward_from(CLIENTS, CLIENTS, CLIENTS);
 	forward_from("2001:db8:7::7", "2001:db8:7::7", "2001:db8:7::7");
+	forward_from_link_local();
 	forward_beside_outbound();
 	conf.udp_ports.count = 1;
 	conf.udp_ports.rule[0].to = 6000;
