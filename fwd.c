@@ -163,9 +163,35 @@ static int fwd_done(int fd, int rc)
 	return fd;
 }
 
+/*
+ * Whether a rule for 0.0.0.0 has a port's IPv4: one socket of :: for both could
+ * not be bound beside that one's. What is asked for by number does not stand
+ * back for `all` or `auto`.
+ */
+static bool fwd_leaves_v4(const struct fwd_port *p)
+{
+	const struct fwd_rules *rules = fwd_rules_of(p->proto, p->way);
+
+	for (unsigned i = 0; i < rules->count; i++) {
+		const struct port_rule *r = &rules->rule[i];
+
+		if (addr_equal(&r->listen, &ADDR_ANY4) &&
+		    p->port >= r->first && p->port <= r->last &&
+		    !strcmp(r->ifname, p->rule->ifname) &&
+		    r->weak <= p->rule->weak &&
+		    r->automatic <= p->rule->automatic)
+			return true;
+	}
+	return false;
+}
+
 /**
  * fwd_families() - The families that a port is listened on
  * @p:		the port
+ *
+ * Without an address, both that are served; but IPv6 alone where another rule
+ * is for any IPv4 address.
+ *
  * Return: FWD_V4, FWD_V6, both, or 0 where none that it asks for is served
  */
 unsigned fwd_families(const struct fwd_port *p)
@@ -175,7 +201,7 @@ unsigned fwd_families(const struct fwd_port *p)
 		      (fwd_conf->family[CONF_V6].on ? FWD_V6 : 0);
 
 	if (addr_equal(a, &ADDR_ANY6))
-		return on & p->families;
+		return on & p->families & ~(fwd_leaves_v4(p) ? FWD_V4 : 0);
 	return on & (addr_is_v4(a) ? FWD_V4 : FWD_V6);
 }
 

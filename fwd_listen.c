@@ -298,6 +298,9 @@ static int fwd_listen_by_rule(const struct fwd_port *rule, unsigned *bound,
 		int rc;
 
 		p.port = (uint16_t)port;
+		/* Another rule has it, of the one family that there is */
+		if (!fwd_families(&p))
+			continue;
 		rc = fwd_listen_open(&p);
 		if (!rc) {
 			(*bound)++;

@@ -198,6 +198,77 @@ TEST(weak_ports_may_fail_but_not_all)
 	teardown();
 }
 
+static unsigned families(uint16_t port, unsigned index)
+{
+	const struct fwd_port p = tcp_port(index, port);
+	const struct fwd_listener *l = fwd_listen_find(&p);
+
+	return l ? l->families : 0;
+}
+
+static void any_of_each(unsigned v4, unsigned any)
+{
+	CHECK_EQ(start(), 0);
+	CHECK_EQ(families(2000, v4), FWD_V4);
+	CHECK_EQ(families(2000, any), FWD_V6);
+	CHECK_EQ(families(2001, any), FWD_V4 | FWD_V6);
+	reaches("127.0.0.1", 2000, true);
+	reaches("::1", 2000, true);
+	reaches("127.0.0.1", 2001, true);
+	CHECK_EQ(udp_on(2000) && fwd_listen_next(udp_on(2000)), true);
+}
+
+/* 0.0.0.0 and :: both, as Podman asks for: a socket each, whatever the order */
+TEST(any_address_of_each_family)
+{
+	setup();
+	rule(&conf.tcp_ports, "0.0.0.0", 2000, 2000);
+	rule(&conf.tcp_ports, "::", 2000, 2001);
+	conf.udp_ports = conf.tcp_ports;
+	any_of_each(0, 1);
+	conf.tcp_ports.count = 0;
+	rule(&conf.tcp_ports, "::", 2000, 2001);
+	rule(&conf.tcp_ports, "0.0.0.0", 2000, 2000);
+	any_of_each(1, 0);
+
+	/* nothing is left for the other one */
+	conf.family[CONF_V6].on = false;
+	CHECK_EQ(start(), 0);
+	CHECK_EQ(listeners(IPPROTO_TCP), 2);
+	CHECK_EQ(families(2000, 1), FWD_V4);
+	CHECK_EQ(families(2001, 0), FWD_V4);
+	conf.family[CONF_V6].on = true;
+
+	/* what is asked for by number does not stand back for what is not */
+	conf.tcp_ports.rule[1].weak = true;
+	CHECK_EQ(start(), 0);
+	CHECK_EQ(families(2000, 0), FWD_V4 | FWD_V6);
+	conf.tcp_ports.rule[1].automatic = true;
+	CHECK_EQ(start(), 0);
+	CHECK_EQ(families(2000, 0), FWD_V4 | FWD_V6);
+	teardown();
+}
+
+/* Each has to be bound for all that */
+TEST(any_address_of_each_family_in_use)
+{
+	int fd = holder(SOCK_STREAM, "::1", 2000);
+
+	setup();
+	rule(&conf.tcp_ports, "0.0.0.0", 2000, 2000);
+	rule(&conf.tcp_ports, "::", 2000, 2000);
+	CHECK_EQ(start(), -EADDRINUSE);
+	close(fd);
+	conf.tcp_ports.count = 0;
+	CHECK_EQ(start(), 0);
+	fd = holder(SOCK_STREAM, "127.0.0.1", 2000);
+	rule(&conf.tcp_ports, "::", 2000, 2000);
+	rule(&conf.tcp_ports, "0.0.0.0", 2000, 2000);
+	CHECK_EQ(start(), -EADDRINUSE);
+	close(fd);
+	teardown();
+}
+
 /* It was TCP's number that was asked for */
 TEST(udp_beside_tcp_may_fail)
 {
