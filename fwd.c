@@ -3,7 +3,8 @@
  * fwd: given a new flow's one side, what is the other
  *
  * Owns the forwarding rules, one list a protocol and way, copied from the
- * command line so that they can come and go later. Translation, the first that
+ * command line so that they can come and go later; and knows how many flows hold
+ * each UDP port of the host's. Translation, the first that
  * applies:
  *
  *	guest sends to                          the host's socket speaks to
@@ -54,6 +55,8 @@ struct fwd_rules {
 
 static const struct conf *fwd_conf;
 static struct fwd_rules fwd_tcp[FWD_WAYS], fwd_udp[FWD_WAYS];
+/* Flows whose UDP socket has a port of the host's: of IPv4, of IPv6 */
+static uint32_t fwd_held[2][65536];
 
 static struct fwd_rules *fwd_rules_of(uint8_t proto, enum fwd_way way)
 {
@@ -629,6 +632,41 @@ int fwd_socket_alone(const struct flow_side *host)
 bool fwd_is_stranded(int rc)
 {
 	return rc == -ENETUNREACH || rc == -EINVAL || rc == -ENODEV;
+}
+
+static uint32_t *fwd_held_of(const struct flow_side *host)
+{
+	return &fwd_held[!addr_is_v4(&host->remote)][host->lport];
+}
+
+/**
+ * fwd_udp_hold() - A flow's UDP socket has a port of the host's from here on
+ * @host:	the flow's side, its @lport set
+ */
+void fwd_udp_hold(const struct flow_side *host)
+{
+	++*fwd_held_of(host);
+}
+
+/**
+ * fwd_udp_let_go() - It has it no more
+ * @host:	as for fwd_udp_hold()
+ */
+void fwd_udp_let_go(const struct flow_side *host)
+{
+	--*fwd_held_of(host);
+}
+
+/**
+ * fwd_udp_held() - Whether flows of ours hold a UDP port
+ * @families:	FWD_V4, FWD_V6, or both: either will do
+ * @port:	the port, host order
+ * Return: true if so: it is not other daemons', and may be shared
+ */
+bool fwd_udp_held(unsigned families, uint16_t port)
+{
+	return (families & FWD_V4 && fwd_held[0][port]) ||
+	       (families & FWD_V6 && fwd_held[1][port]);
 }
 
 /**

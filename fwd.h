@@ -69,6 +69,9 @@ int fwd_socket(uint8_t proto, const struct flow_side *host);
 bool fwd_has_lost(const struct flow_side *host);
 bool fwd_is_stranded(int rc);
 bool fwd_is_cut_off(int rc);
+void fwd_udp_hold(const struct flow_side *host);
+void fwd_udp_let_go(const struct flow_side *host);
+bool fwd_udp_held(unsigned families, uint16_t port);
 int fwd_socket_alone(const struct flow_side *host);
 
 #endif /* FWD_H */

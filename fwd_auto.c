@@ -299,13 +299,17 @@ static void fwd_auto_close(enum fwd_auto_proto proto, enum fwd_way way)
 	}
 }
 
-/* A UDP port that nobody else has: only flows of ours can be bound to it */
+/*
+ * A UDP port that flows of ours hold: no other daemon's do then. Who listens there
+ * may share it, too.
+ */
 static bool fwd_auto_is_ours(const struct fwd_port *p)
 {
 	const struct fwd_auto_view *here =
 		&fwd_auto_views[AUTO_UDP][fwd_auto_other(p->way)];
 
-	return p->proto == IPPROTO_UDP && here->known &&
+	return p->proto == IPPROTO_UDP && p->way == FWD_IN &&
+	       fwd_udp_held(p->families, p->port) && here->known &&
 	       !(fwd_auto_seen_word(&here->seen, p->port / 64) >>
 		 p->port % 64 & 1);
 }

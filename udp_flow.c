@@ -34,8 +34,7 @@
  *
  * Sockets are watched level-triggered: a batch a turn, then the next flow.
  *
- * State: the list of stalled flows; how many flows hold each of the host's
- * ports.
+ * State: the list of stalled flows.
  */
 #include "udp_flow.h"
 
@@ -68,14 +67,6 @@ static_assert(sizeof(struct udp_flow) <= FLOW_ROOM, "fits an entry");
 
 /* Index + 1 of the first stalled flow, 0: none */
 static uint32_t udp_stalled;
-/* Flows whose socket has a port: of IPv4, of IPv6 */
-static uint32_t udp_held[2][65536];
-
-static uint32_t *udp_flow_held(const struct flow_side *host)
-{
-	return &udp_held[!addr_is_v4(&host->remote)][host->lport];
-}
-
 static usec_t udp_flow_timeout(const struct udp_flow *u)
 {
 	if (!u->replied)
@@ -145,7 +136,7 @@ void udp_flow_close(struct flow *f, usec_t now)
 	timer_cancel(&u->timer);
 	loop_del(&u->watch);
 	close(u->watch.fd);
-	--*udp_flow_held(udp_host_side(f));
+	fwd_udp_let_go(udp_host_side(f));
 	flow_end(f);
 }
 
@@ -248,7 +239,9 @@ static int udp_flow_learn_local(int fd, struct flow_side *host)
 /* Bound, to a port of its own or to one that is ours already */
 static int udp_flow_socket(const struct flow_side *host)
 {
-	if (!host->lport || *udp_flow_held(host) ||
+	unsigned family = addr_is_v4(&host->remote) ? FWD_V4 : FWD_V6;
+
+	if (!host->lport || fwd_udp_held(family, host->lport) ||
 	    fwd_listen_on(IPPROTO_UDP, FWD_IN, host->lport))
 		return fwd_socket(IPPROTO_UDP, host);
 	return fwd_socket_alone(host);
@@ -306,7 +299,7 @@ static int udp_flow_watch(struct flow *f, int fd, usec_t now)
 	u->expect = UDP_EXPECT;
 	u->ttl = UDP_TTL;
 	timer_arm(&u->timer, now + UDP_UNREPLIED);
-	++*udp_flow_held(udp_host_side(f));
+	fwd_udp_hold(udp_host_side(f));
 	flow_hash(f, INI);
 	flow_hash(f, TGT);
 	stat_add(STAT_UDP_FLOWS, 1);

@@ -432,6 +432,10 @@ TEST(udp_port_of_flows)
 	CHECK(!connect(flow, &sa.sa, len));
 	in = udp(GUEST, "::", PORT);
 	later();
+	/* not beside another daemon's flow */
+	ON(PORT, "");
+	fwd_udp_hold(&h);
+	later();
 	ON(PORT, "udp<46");
 	close(in);
 	later();
@@ -445,6 +449,7 @@ TEST(udp_port_of_flows)
 	ON(PORT, "udp<46");
 	close(in);
 	close(flow);
+	fwd_udp_let_go(&h);
 	teardown();
 }
 
