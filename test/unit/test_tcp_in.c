@@ -6,6 +6,7 @@
 #include "tcp_in.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,7 +31,12 @@ ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 	takes = -1;
 	if (most < 0)
 		return syscall(SYS_sendmsg, fd, m, flags);
-	CHECK((size_t)most <= m->msg_iov->iov_len);
+	if (!most) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if ((size_t)most > m->msg_iov->iov_len)
+		most = (ssize_t)m->msg_iov->iov_len;
 	return syscall(SYS_sendto, fd, m->msg_iov->iov_base, most, flags, NULL,
 		       0);
 }
@@ -275,6 +281,116 @@ TEST(socket_takes_a_part_before_the_urgent)
 	sends(ACK, 2, 0, "lloworld", 8);
 	HOST_GOT("lloworld");
 	tf_teardown();
+}
+
+/* What was kept behind a FIN goes with it */
+TEST(gap_behind_the_fin)
+{
+	tf_setup();
+	g.sack = true;
+	open_out();
+	sends(ACK, 5, 0, "world", 5);
+	SAW(ACK, 0, 0, 0);
+	CHECK_EQ(s.cnt, 1);
+	sends(ACK | FIN, 0, 0, "ab", 2);
+	SAW(ACK, 0, 3, 0);
+	CHECK_EQ(s.cnt, 0);
+	CHECK(!tcp_sack_any(conn()));
+	HOST_GOT("ab");
+	CHECK(peer_eof());
+	tf_teardown();
+}
+
+/* SACK-permitted has no value, and each SYN speaks for itself */
+TEST(sack_permitted_is_two_bytes)
+{
+	struct packet p = { .l4_len = TCP_HLEN + 4 };
+
+	tf_setup();
+	open_out();
+	memcpy(p.hdr + TCP_HLEN, (uint8_t[]){ 4, 2, 1, 1 }, 4);
+	tcp_in_options(conn(), &p);
+	CHECK(conn()->sack_on);
+	memcpy(p.hdr + TCP_HLEN, (uint8_t[]){ 4, 3, 0, 1 }, 4);
+	tcp_in_options(conn(), &p);
+	CHECK(!conn()->sack_on);
+	tf_teardown();
+}
+
+#define ANY_TOTAL	300000u
+
+/* RFC 2018 3 and 4: blocks are beyond the ACK, and apart from each other */
+static void blocks_are_legal(void)
+{
+	while (waiting()) {
+		next();
+		CHECK_EQ(s.flags, ACK);
+		for (unsigned i = 0; i < s.cnt; i++) {
+			int32_t *b = s.blocks + 2 * i;
+
+			CHECK(s.ack < b[0] && b[0] < b[1]);
+			CHECK((uint32_t)b[1] <= ANY_TOTAL + 1);
+			for (unsigned j = 0; j < i; j++)
+				CHECK(b[1] < s.blocks[2 * j] ||
+				      s.blocks[2 * j + 1] < b[0]);
+		}
+	}
+}
+
+/* One segment of the stream, somewhere around what is due next */
+static void queue_any(uint32_t nxt)
+{
+	uint32_t from = nxt > 4000 ? nxt - 4000 : 0;
+	uint32_t seq = from + (uint32_t)random() % 20000;
+	uint32_t len = (uint32_t)random() % 3000;
+
+	if (!(random() % 8))
+		seq = nxt;
+	if (seq > ANY_TOTAL)
+		seq = ANY_TOTAL;
+	if (len > ANY_TOTAL - seq)
+		len = ANY_TOTAL - seq;
+	queue(seq + len == ANY_TOTAL ? ACK | FIN : ACK, (int32_t)seq, 0,
+	      pattern(seq), len);
+}
+
+/*
+ * Whatever comes, in whatever order, twice, and lost again by us, while the
+ * socket takes now and then a part, or nothing: the peer has it all, once
+ */
+TEST(any_order)
+{
+	for (unsigned seed = 0; seed < 4; seed++) {
+		size_t got = 0;
+
+		srandom(seed);
+		tf_setup();
+		g.iss = 0u - 1000 - seed * 50000;
+		g.ws = 7;
+		g.sack = true;
+		open_out();
+		peer_drains(0);
+		for (int i = 0; i < 5000 && !conn()->fin_in; i++) {
+			for (long n = 1 + random() % 20; n; n--)
+				queue_any(conn()->rcv_nxt - g.iss - 1);
+			if (!(random() % 4))
+				takes = random() % 2 ? random() % 3000 : 0;
+			flush();
+			if (!(random() % 16))
+				tcp_sack_forget(conn());
+			tf_later(1000);
+			blocks_are_legal();
+			if (conn()->rcv_nxt - g.iss - 1 > got + 20000)
+				got += peer_drains(20000);
+			tf_turns();
+		}
+		takes = -1;
+		CHECK(conn()->fin_in);
+		CHECK(!tcp_sack_any(conn()));
+		CHECK_EQ(got + peer_drains(ANY_TOTAL - got), ANY_TOTAL);
+		CHECK(peer_eof());
+		tf_teardown();
+	}
 }
 
 /* Three at most, whatever came: enough for a fast retransmit */
