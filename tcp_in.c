@@ -156,6 +156,7 @@ void tcp_in_options(struct tcp_conn *c, const struct packet *p)
 static void tcp_flush(struct tcp_conn *c)
 {
 	struct msghdr m = { .msg_iov = in.iov, .msg_iovlen = in.cnt };
+	bool gap = tcp_sack_any(c);
 	ssize_t n;
 
 	if (!in.len)
@@ -174,6 +175,9 @@ static void tcp_flush(struct tcp_conn *c)
 	c->rcv_nxt += (uint32_t)n;
 	tcp_window_took(c, (size_t)n);
 	tcp_sack_taken(c, c->rcv_nxt);
+	/* Filled: now they would ask for what was not lost */
+	if (gap && !tcp_sack_any(c))
+		c->acks_due = 0;
 	if ((size_t)n < in.len && !c->host_error) {
 		c->bounced = true;
 		c->ack_now = true;

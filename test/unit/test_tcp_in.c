@@ -409,6 +409,29 @@ TEST(gap_in_a_run)
 	tf_teardown();
 }
 
+/* Where the gap is filled within the run, there is nothing to ask for again */
+TEST(gap_filled_in_a_run)
+{
+	tf_setup();
+	open_out();
+	for (int i = 5; i < 10; i++)
+		queue(ACK, i, 0, &"world"[i - 5], 1);
+	queue(ACK, 0, 0, "hello", 5);
+	flush();
+	SAW(ACK, 0, 10, 0);
+	QUIET();
+	/* one of two */
+	queue(ACK, 11, 0, "!", 1);
+	queue(ACK, 13, 0, "!", 1);
+	queue(ACK, 10, 0, "?", 1);
+	flush();
+	for (int i = 0; i < 3; i++)
+		SAW(ACK, 0, 12, 0);
+	QUIET();
+	HOST_GOT("helloworld?!");
+	tf_teardown();
+}
+
 TEST(overlaps_and_old_data)
 {
 	tf_setup();
