@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -32,6 +33,8 @@
 #define NSSOCK_WAIT	1
 
 #define NSSOCK_POOL	NSHELPER_FDS
+/** Of the descriptors that we may have, a pool holds at most one in so many */
+#define NSSOCK_SHARE	32
 /** So that nobody waits for long at the start */
 #define NSSOCK_FIRST	4
 
@@ -64,6 +67,8 @@ static struct nssock_pool nssock_pools[] = {
 
 static struct watch nssock_sock = { .fd = -1 };
 static int nssock_helper = -1;
+/* How many a pool is filled up to */
+static unsigned nssock_full = NSSOCK_POOL;
 static bool nssock_is_ready;
 /* An answer did not come in time: nobody waits until one does */
 static bool nssock_is_late;
@@ -270,6 +275,19 @@ void nssock_stop(void)
 	nssock_helper = -1;
 }
 
+/* They are for connections: where there are few, pools are small */
+static void nssock_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) ||
+	    r.rlim_cur / NSSOCK_SHARE >= NSSOCK_POOL)
+		return;
+	nssock_full = (unsigned)(r.rlim_cur / NSSOCK_SHARE);
+	if (!nssock_full)
+		nssock_full = 1;
+}
+
 /**
  * nssock_watch() - Begin to fill the pools, and go on as they are used
  * Return: 0, or a negative error code
@@ -278,10 +296,12 @@ int nssock_watch(void)
 {
 	int rc;
 
+	nssock_limit();
 	nssock_sock.fn = nssock_on_answer;
 	rc = loop_add(&nssock_sock, EPOLLIN);
 	for (unsigned i = 0; !rc && i < NSSOCK_POOLS; i++)
-		rc = nssock_ask(&nssock_pools[i], NSSOCK_FIRST);
+		rc = nssock_ask(&nssock_pools[i], nssock_full < NSSOCK_FIRST ?
+						  nssock_full : NSSOCK_FIRST);
 	return rc;
 }
 
@@ -334,7 +354,7 @@ int nssock_open(uint8_t proto, int family)
 	int rc = p ? 0 : -EPROTONOSUPPORT;
 
 	if (!rc && !p->count)
-		rc = nssock_ask(p, NSSOCK_POOL);
+		rc = nssock_ask(p, nssock_full);
 	while (!rc && p->asked && !p->count)
 		rc = nssock_wait();
 	if (rc)
@@ -342,7 +362,7 @@ int nssock_open(uint8_t proto, int family)
 	if (!p->count)
 		return p->rc ? p->rc : -EMFILE;
 	rc = p->fd[--p->count];
-	nssock_ask(p, NSSOCK_POOL);
+	nssock_ask(p, nssock_full);
 	return rc;
 }
 

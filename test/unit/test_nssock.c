@@ -263,6 +263,28 @@ static void descriptors_under_way(void)
 	close(s[1]);
 }
 
+/* Where there are few descriptors most are left for what they are there for */
+static void few_descriptors(void)
+{
+	const struct rlimit few = { 64, 64 };
+	unsigned left = 0;
+
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	begin();
+	for (unsigned i = 0; i < 20; i++) {
+		close(nssock_open(IPPROTO_TCP, AF_INET));
+		close(nssock_open(IPPROTO_TCP, AF_INET6));
+		close(nssock_open(IPPROTO_UDP, AF_INET));
+		close(nssock_open(IPPROTO_UDP, AF_INET6));
+		loop_dispatch(loop_wait(10), clock_now());
+	}
+	while (dup(STDERR_FILENO) >= 0)
+		left++;
+	CHECK(left > 32);
+	/* and these can be had even now */
+	CHECK(nssock_open(IPPROTO_TCP, AF_INET) >= 0);
+}
+
 static bool passes(void (*fn)(void))
 {
 	int status = procs_run(fn, said, sizeof(said));
@@ -294,6 +316,7 @@ TEST(trouble)
 	CHECK(passes(helper_dies));
 	CHECK(passes(helper_is_late));
 	CHECK(passes(descriptors_under_way));
+	CHECK(passes(few_descriptors));
 }
 
 TEST(end_target)
