@@ -103,7 +103,13 @@ static int fwd_set(int fd, int level, int option, int value)
 								      0;
 }
 
-static int fwd_set_device(int fd, const char *ifname)
+/**
+ * fwd_set_device() - Bind a socket to an interface
+ * @fd:		socket, not bound to one yet
+ * @ifname:	interface of the host's; "": none
+ * Return: 0, or a negative error code
+ */
+int fwd_set_device(int fd, const char *ifname)
 {
 	if (!*ifname)
 		return 0;

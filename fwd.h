@@ -66,6 +66,7 @@ bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
 bool fwd_splice(enum fwd_way way, const struct port_rule *r,
 		const struct flow_side *from, struct flow_side *to);
 int fwd_socket(uint8_t proto, const struct flow_side *host);
+int fwd_set_device(int fd, const char *ifname);
 bool fwd_has_lost(const struct flow_side *host);
 bool fwd_is_stranded(int rc);
 bool fwd_is_cut_off(int rc);

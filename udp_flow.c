@@ -194,19 +194,25 @@ static void udp_flow_on_event(struct watch *w, uint32_t events, usec_t now)
 		udp_flow_spoke(f, !u->guest, now);
 }
 
-static int udp_flow_setup(int fd, const struct flow_side *host)
+static int udp_flow_setup(int fd, const struct flow_side *host,
+			  const char *ifname)
 {
 	bool v4 = addr_is_v4(&host->remote);
 	const int on = 1, rcvbuf = UDP_RCVBUF;
+	int rc = fwd_set_device(fd, ifname);
 
+	/* speaking from --outbound's address, it is bound to --outbound-if */
+	if (rc == -EPERM)
+		rc = 0;
 	/* bursts wait there while the guest is slow: a wish, no need */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
 	/* several of one size as one, where the link takes them so (Linux 5.0) */
 	if (link_caps()->gso_udp)
 		setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
-	return setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-			  v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on)) ?
-	       -errno : 0;
+	if (!rc && setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			      v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on)))
+		rc = -errno;
+	return rc;
 }
 
 /* From this port the socket would hear itself */
@@ -247,8 +253,8 @@ static int udp_flow_socket(const struct flow_side *host)
 	return fwd_socket_alone(host);
 }
 
-/* A connected socket, @host completed; or a negative error code */
-static int udp_flow_connect(struct flow_side *host)
+/* A connected socket, @host completed, bound to @ifname unless that is "" */
+static int udp_flow_connect(struct flow_side *host, const char *ifname)
 {
 	const struct endpoint peer = { host->remote, host->rport,
 				       host->ifindex };
@@ -258,7 +264,7 @@ static int udp_flow_connect(struct flow_side *host)
 
 	if (fd < 0)
 		return fd;
-	rc = udp_flow_setup(fd, host);
+	rc = udp_flow_setup(fd, host, ifname);
 	if (!rc && connect(fd, &sa.sa, len))
 		rc = -errno;
 	if (!rc)
@@ -277,12 +283,12 @@ static int udp_flow_connect_from(struct flow_side *host, uint16_t port)
 
 	if (port) {
 		host->lport = port;
-		fd = udp_flow_connect(host);
+		fd = udp_flow_connect(host, "");
 	}
 	if (fd != -EADDRINUSE && fd != -EACCES)
 		return fd;
 	*host = keep;
-	return udp_flow_connect(host);
+	return udp_flow_connect(host, "");
 }
 
 static int udp_flow_watch(struct flow *f, int fd, usec_t now)
@@ -366,11 +372,14 @@ int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
  * @host:	the host's side: the client, and what it sent to; not in the
  *		table yet
  * @guest:	the guest's side, not in the table yet
+ * @ifname:	interface that answers leave by, as the datagram came; "": routing
+ *		decides
  * @now:	time
  * Return: the flow, or NULL with the drop counted
  */
 struct flow *udp_flow_open_inbound(const struct flow_side *host,
-				   const struct flow_side *guest, usec_t now)
+				   const struct flow_side *guest,
+				   const char *ifname, usec_t now)
 {
 	struct flow *f = flow_new(FLOW_UDP, IPPROTO_UDP);
 	usec_t start;
@@ -385,7 +394,7 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 	udp_of(f)->guest = TGT;
 	/* Looks through all sockets that share the port */
 	start = slow_clock();
-	fd = udp_flow_connect(&f->side[INI]);
+	fd = udp_flow_connect(&f->side[INI], ifname);
 	slow_call(now, slow_clock() - start);
 	if (udp_flow_start(f, fd, now)) {
 		drop(DROP_NO_SOCKET);

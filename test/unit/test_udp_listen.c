@@ -235,6 +235,64 @@ TEST(forwarded_ports)
 	teardown();
 }
 
+/* An IPv4 datagram that comes in by a device */
+static void device_hears(int device, const char *from, uint16_t port)
+{
+	struct packet_ends ends = { .smac = (uint8_t[6]){ 0 },
+				    .dmac = (uint8_t[6]){ 0 },
+				    .src = addr(from),
+				    .dst = addr("203.0.113.1") };
+	uint8_t b[PACKET_HDR_OUT_MAX], *udp = b + ETH_HLEN_ + IP4_HLEN;
+
+	packet_put_l2l3(b, &ends, IPPROTO_UDP, UDP_HLEN);
+	put_be16(udp, port);
+	put_be16(udp + 2, FORWARDED);
+	put_be16(udp + 4, UDP_HLEN);
+	packet_put_csum(udp, UDP_HLEN, NULL, &ends, IPPROTO_UDP);
+	CHECK_EQ(write(device, b + ETH_HLEN_, IP4_HLEN + UDP_HLEN),
+		 IP4_HLEN + UDP_HLEN);
+}
+
+static bool device_sent(int device, const char *to, uint16_t port)
+{
+	const struct addr dst = addr(to);
+	uint8_t b[2048];
+	ssize_t len;
+
+	while ((len = read(device, b, sizeof(b))) > 0) {
+		if (b[0] == 0x45 && b[9] == IPPROTO_UDP &&
+		    !memcmp(b + 16, dst.b + 12, 4) && get_be16(b + 22) == port)
+			return true;
+	}
+	return false;
+}
+
+/* Answers leave by the interface that a rule names, as TCP's do, wherever routes
+ * lead: here nowhere
+ */
+TEST(answers_by_the_interface_of_the_rule)
+{
+	static const char client[] = "198.18.0.9";
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	int device = hostns_device("203.0.113.1");
+	struct packet p;
+
+	setup_with(65520, false);
+	conf.udp_ports.count = 1;
+	strcpy(conf.udp_ports.rule[0].ifname, "x0");
+	fwd_init(&conf);
+	CHECK_EQ(udp_init(&conf, now), 0);
+	device_hears(device, client, 777);
+	turns();
+	CHECK(guest_got(0, client, 777, "", 0));
+	p = packet_to(client, 777, &iov);
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+	CHECK(device_sent(device, client, 777));
+	teardown();
+	close(device);
+}
+
 int main(int argc, char **argv)
 {
 	return host_enter() ? unit_main(argc, argv) : 1;
