@@ -70,7 +70,7 @@ static void server_pause(int error, usec_t now)
 
 static void server_on_listener(struct watch *w, uint32_t events, usec_t now)
 {
-	int fd;
+	int fd, rc;
 
 	(void)events;
 	if (server_busy && (server_leaving || !server_rival)) {
@@ -86,7 +86,11 @@ static void server_on_listener(struct watch *w, uint32_t events, usec_t now)
 	if (server_busy) {
 		warn_limited("A second client was turned away");
 		close(fd);
-	} else if (server_take(fd, now)) {
+		return;
+	}
+	rc = server_take(fd, now);
+	if (rc) {
+		warn_limited("Cannot serve a client: %s", strerror(-rc));
 		close(fd);
 	}
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -182,15 +183,25 @@ TEST(while_one_leaves_the_next_waits)
 
 TEST(what_cannot_be_served_is_closed)
 {
-	int a;
+	int a, err = dup(STDERR_FILENO), log = memfd_create("log", 0);
+	char said[256] = "";
 
 	make_path();
 	setup(listen_at(path), -1, false);
-	refuse = -ENOMEM;
+	refuse = -ENOSPC;
 	a = client_connect();
+	log_init("test", LOG_LEVEL_WARN);
+	dup2(log, STDERR_FILENO);
 	turns();
+	dup2(err, STDERR_FILENO);
+	close(err);
+	log_init("test_server", LOG_LEVEL_ERR);
 	CHECK(is_closed(a));
 	close(a);
+	/* fs.epoll.max_user_watches, for one */
+	CHECK(pread(log, said, sizeof(said) - 1, 0) > 0);
+	CHECK(strstr(said, strerror(ENOSPC)));
+	close(log);
 	refuse = 0;
 	a = client_connect();
 	turns();
