@@ -46,10 +46,14 @@
 /** and where buffers need hold no more (virtio 1.2, 5.1.6.3.1) */
 #define NET_FRAME_SMALL		(1500 + ETH_HLEN_)
 
+/** Reads of 64 kicks each, at a time: as many as a pipe holds */
+#define NET_PIPE_READS		128
+
 /**
  * struct net_queue - a queue, and what the hypervisor says of it
  * @vq:		queue
  * @kick:	what the driver kicks, .fd -1: nothing
+ * @drains:	that is a pipe, which fills up
  * @err_fd:	to tell of errors, or -1
  * @running:	it runs
  * @enabled:	and may have effects
@@ -58,6 +62,7 @@
 struct net_queue {
 	struct virtq vq;
 	struct watch kick;
+	bool drains;
 	int err_fd;
 	bool running;
 	bool enabled;
@@ -263,13 +268,18 @@ static void net_on_timer(struct timer *t, usec_t now)
 	net_look(now);
 }
 
-/* Edge-triggered: each kick wakes once, and nothing need be read */
+/* Edge-triggered: each kick wakes once, and none need be read from an eventfd */
 static void net_on_kick(struct watch *w, uint32_t events, usec_t now)
 {
 	struct net_queue *q = (struct net_queue *)
 		((char *)w - offsetof(struct net_queue, kick));
+	uint64_t kicks[64];
 
 	(void)events;
+	for (unsigned i = 0; q->drains && i < NET_PIPE_READS; i++) {
+		if (read(w->fd, kicks, sizeof(kicks)) <= 0)
+			break;
+	}
 	net_try_start(q);
 	if (q == &net_queues[NET_RX])
 		net_run_rx(q, now);
@@ -460,6 +470,7 @@ int vhost_net_stop(unsigned i, uint32_t *base)
 int vhost_net_set_kick(unsigned i, int fd)
 {
 	struct net_queue *q = net_queue_at(i);
+	struct stat st;
 	int rc;
 
 	if (!q)
@@ -470,6 +481,7 @@ int vhost_net_set_kick(unsigned i, int fd)
 	if (rc)
 		return rc;
 	net_unwatch(q);
+	q->drains = !fstat(fd, &st) && S_ISFIFO(st.st_mode);
 	q->kick = (struct watch){ .fn = net_on_kick, .fd = fd };
 	rc = loop_add(&q->kick, EPOLLIN | EPOLLET);
 	if (rc)

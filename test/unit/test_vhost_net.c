@@ -465,6 +465,30 @@ TEST(what_the_last_daemon_did_not_tell)
 	teardown();
 }
 
+/* Which holds so many that nobody has read */
+TEST(kicks_by_a_pipe)
+{
+	uint64_t one = 1;
+	uint32_t base;
+	int fd[2];
+
+	setup(BASIC);
+	CHECK_EQ(vhost_net_stop(1, &base), 0);
+	CHECK(!pipe(fd));
+	CHECK(!fcntl(fd[1], F_SETFL, O_NONBLOCK));
+	CHECK_EQ(vhost_net_set_kick(1, fd[0]), 0);
+	for (unsigned i = 0; i < 9000; i++) {
+		CHECK_EQ(write(fd[1], &one, sizeof(one)), sizeof(one));
+		turn();
+	}
+	send_frames(1);
+	CHECK_EQ(write(fd[1], &one, sizeof(one)), sizeof(one));
+	turns();
+	CHECK_EQ(frames_in, 1);
+	close(fd[1]);
+	teardown();
+}
+
 /* The guest's receive queue is too small: told at once, without a kick */
 TEST(smaller_frames)
 {
