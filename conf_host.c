@@ -177,7 +177,7 @@ void conf_host_names(struct conf_family *fam, const struct conf_host_wish *w,
 		const struct resolv_family how = {
 			.v4 = i == CONF_V4, .stand_in = f->map_host_loopback,
 			.forward = f->dns_forward, .guest = f->addr,
-			.ifname = f->ifname };
+			.ifname = f->ifname, .ifindex = f->ifindex };
 		struct resolv_view v;
 
 		if (!f->on)

@@ -188,6 +188,15 @@ int resolv_read(struct resolv *r, const char *path)
 	return 0;
 }
 
+/* By its name, or its index, as getaddrinfo(3) reads it; or left out */
+static bool resolv_is_on(const char *scope, const struct resolv_family *f)
+{
+	uint64_t n;
+
+	return !*scope || !strcmp(scope, f->ifname) ||
+	       (!value_number(scope, UINT32_MAX, &n) && n == f->ifindex);
+}
+
 /* What the guest calls a name server; unset: it cannot reach it */
 static struct addr resolv_guest_name(const struct resolv_server *s,
 				     const struct resolv_family *f,
@@ -206,7 +215,7 @@ static struct addr resolv_guest_name(const struct resolv_server *s,
 	if (self)
 		return f->forward;
 	/* Outbound, a link-local address is taken to be on that interface */
-	if (*s->scope && strcmp(s->scope, f->ifname))
+	if (!resolv_is_on(s->scope, f))
 		return ADDR_ANY6;
 	return s->addr;
 }

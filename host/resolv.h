@@ -65,6 +65,7 @@ struct resolv_view {
  * @forward:	guest's name of the host's resolver, or unset
  * @guest:	address that the guest has, or unset
  * @ifname:	interface that link-local name servers are reached by
+ * @ifindex:	its index
  */
 struct resolv_family {
 	bool v4;
@@ -72,6 +73,7 @@ struct resolv_family {
 	struct addr forward;
 	struct addr guest;
 	const char *ifname;
+	unsigned ifindex;
 };
 
 void resolv_parse(struct resolv *r, const char *text, size_t len);

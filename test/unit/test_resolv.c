@@ -136,6 +136,7 @@ static void view(bool v4, const char *stand_in, const char *forward,
 		.forward = *forward ? addr(forward) : ADDR_ANY6,
 		.guest = addr(v4 ? "192.0.2.2" : "2001:db8::2"),
 		.ifname = ifname,
+		.ifindex = 7,
 	};
 
 	resolv_view(&r, &f, &v);
@@ -206,6 +207,13 @@ TEST(view_of_scopes)
 	CHECK_EQ(v.count, 1);
 	CHECK(is(&v.server[0], "fe80::53"));
 	CHECK_EQ(v.left_out, 1);
+	/* as systemd-resolved writes them */
+	parse("nameserver fe80::53%7\nnameserver fe80::54%8\n"
+	      "nameserver fe80::55%7x\n");
+	view(false, "", "", "eth0");
+	CHECK_EQ(v.count, 1);
+	CHECK(is(&v.server[0], "fe80::53"));
+	CHECK_EQ(v.left_out, 2);
 }
 
 TEST(files)
