@@ -142,6 +142,14 @@ static unsigned tun_receive(struct frame *frames, unsigned max)
 		if (sizeof(rx.buf) - end < VNET_HLEN + TUN_FRAME_MAX)
 			break;
 		got = tun_read(p);
+		/*
+		 * A frame that the kernel had no header for ("unexpected GSO
+		 * type" in its log), and has dropped
+		 */
+		if (got == -EINVAL) {
+			drop(DROP_VNET);
+			continue;
+		}
 		if (got <= 0) {
 			rx.dry = true;
 			rx.lost = got != -EAGAIN;

@@ -48,7 +48,7 @@ ERRORS = {
     "recvmsg": MEMORY[:1] + AGAIN[1:],
     "recvmmsg": MEMORY[:1] + AGAIN,
     "splice": MEMORY[:1] + AGAIN + (errno.EPIPE,),
-    "read": AGAIN,
+    "read": AGAIN + (errno.EINVAL,),
     "write": MEMORY + AGAIN + (errno.EIO,),
     "pipe2": TABLE,
     "fcntl": MEMORY[:1] + (errno.EPERM,),
