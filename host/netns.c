@@ -134,12 +134,16 @@ static void netns_path(char *path, size_t size, const char *netns)
 		die("--netns %s: %s", netns, strerror(ENAMETOOLONG));
 }
 
-/* The process that a path in /proc belongs to, as a pidfd; else -1 */
+/* The process that a path in /proc, or a link to it, belongs to, as a pidfd */
 static int netns_pid_of(const char *path)
 {
+	char to[PATH_MAX];
+	ssize_t n = readlink(path, to, sizeof(to) - 1);
 	int pid;
 
-	if (sscanf(path, "/proc/%d/", &pid) != 1)
+	to[n < 0 ? 0 : n] = '\0';
+	if (sscanf(path, "/proc/%d/", &pid) != 1 &&
+	    sscanf(to, "/proc/%d/", &pid) != 1)
 		return -1;
 	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
@@ -244,6 +248,20 @@ static void netns_split(struct netns_place *p, const char *path)
 	p->dir = open(slash ? real : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+/*
+ * /proc/self, or a link to it: goes when we do, and no events tell of it. Nor
+ * could it be looked at from the empty root.
+ */
+static bool netns_is_in_proc(const struct netns_place *p)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return (!fstatfs(p->dir, &fs) && fs.f_type == PROC_SUPER_MAGIC) ||
+	       (!fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW) &&
+		S_ISLNK(st.st_mode));
+}
+
 static void netns_notify(struct netns_place *p)
 {
 	char path[64];
@@ -269,7 +287,6 @@ void netns_note_path(const struct netns *ns, const char *netns)
 {
 	struct netns_place *p = &netns_place;
 	char path[PATH_MAX];
-	struct statfs fs;
 	struct stat st;
 
 	if (ns->pid >= 0 || fstat(ns->net, &st))
@@ -278,9 +295,7 @@ void netns_note_path(const struct netns *ns, const char *netns)
 	p->ino = st.st_ino;
 	netns_path(path, sizeof(path), netns);
 	netns_split(p, path);
-	if (p->dir >= 0 && !fstatfs(p->dir, &fs) &&
-	    fs.f_type == PROC_SUPER_MAGIC) {
-		/* /proc/self: goes when we do, and no events tell of it */
+	if (p->dir >= 0 && netns_is_in_proc(p)) {
 		close(p->dir);
 		p->dir = -1;
 	}
@@ -294,7 +309,7 @@ static bool netns_is_there(const struct netns_place *p)
 {
 	struct stat st;
 
-	if (fstatat(p->dir, p->name, &st, 0))
+	if (fstatat(p->dir, p->name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno != ENOENT && errno != ENOTDIR && errno != ESTALE;
 	return st.st_dev == p->dev && st.st_ino == p->ino;
 }

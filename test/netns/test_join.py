@@ -194,6 +194,32 @@ def test_quits_when_other_names_stay(pasta, held):
     assert p.wait() == 0
 
 
+def test_name_that_leads_to_a_process(pasta, held):
+    """`ln -s /proc/PID/ns/net /run/netns/NAME`, for ip-netns(8) to know a
+    container by: served as long as the process lives, whatever goes on beside
+    the link."""
+    n = Named(held)
+    holder = subprocess.Popen(
+        n.outer.host.cmd(*rd.as_user(*n.outer.enter(
+            "unshare", "--net", "sleep", "60"))))
+    try:
+        wait_for(lambda: rp.cmdline(holder.pid) == "sleep 60 ")
+        ns = rp.Inside(n.outer.host, holder.pid)
+        n.outer.sh("cd /run/netns; touch file; "
+                   "ln -s /proc/%d/ns/net linked" % holder.pid)
+        p = pasta("--config-net", target=["--netns", "linked"], ns=ns,
+                  prefix=n.outer.enter())
+        n.outer.sh("rm /run/netns/file")
+        time.sleep(0.3)
+        assert rp.alive(p.pid)
+        ns.close()
+        holder.kill()
+        assert p.wait() == 0
+    finally:
+        holder.kill()
+        holder.wait()
+
+
 def test_no_netns_quit(pasta, held, fam, net, spawn):
     n = Named(held)
     holder = subprocess.Popen(
