@@ -71,6 +71,14 @@ static const char *conf_ports_cannot(const struct conf_ports_how *how,
 				     how->freebind);
 }
 
+/* As most often: what was said of the one before holds */
+static bool conf_ports_same(const struct port_rule *a,
+			    const struct port_rule *b)
+{
+	return addr_equal(&a->listen, &b->listen) &&
+	       !strcmp(a->ifname, b->ifname);
+}
+
 static void conf_ports_read_one(const struct option_choice *choice,
 				const struct portspec_context *ctx,
 				const struct conf_ports_how *how)
@@ -82,9 +90,12 @@ static void conf_ports_read_one(const struct option_choice *choice,
 	if (conf_ports_parse(s, choice->text, *ctx, o->max & CONF_PORTS_UDP,
 			     why))
 		option_bad(o, choice->text, why);
-	for (unsigned i = 0; i < s->count; i++)
+	for (unsigned i = 0; i < s->count; i++) {
+		if (i && conf_ports_same(&s->rule[i - 1], &s->rule[i]))
+			continue;
 		option_check(o, choice->text,
 			     conf_ports_cannot(how, o, &s->rule[i]));
+	}
 }
 
 /**
@@ -110,7 +121,8 @@ void conf_ports_beside(struct portspec *udp, const struct portspec *tcp)
 {
 	if (udp->given)
 		return;
-	*udp = (struct portspec){ .given = false };
+	udp->none = false;
+	udp->count = 0;
 	for (unsigned i = 0; i < tcp->count; i++) {
 		struct port_rule *r = &udp->rule[udp->count];
 

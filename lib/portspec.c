@@ -525,6 +525,15 @@ static int portspec_read(struct portspec_reader *r, const char *text)
 	return rc;
 }
 
+/* No more than there is: most of it is never touched */
+static void portspec_copy(struct portspec *to, const struct portspec *from)
+{
+	to->given = from->given;
+	to->none = from->none;
+	to->count = from->count;
+	memcpy(to->rule, from->rule, from->count * sizeof(from->rule[0]));
+}
+
 /**
  * portspec_parse() - Read the argument of a port option
  * @s:		what the options of this kind add up to so far; zeroed at first
@@ -548,14 +557,15 @@ int portspec_parse(struct portspec *s, const char *text,
 	int rc;
 
 	if (!strcmp(text, "none")) {
-		*s = (struct portspec){ .given = true, .none = true };
+		s->given = s->none = true;
+		s->count = 0;
 		return 0;
 	}
-	portspec_draft = *s;
+	portspec_copy(&portspec_draft, s);
 	rc = portspec_read(&r, text);
 	if (rc)
 		return rc;
-	*s = portspec_draft;
+	portspec_copy(s, &portspec_draft);
 	s->given = true;
 	s->none = false;
 	return 0;

@@ -18,7 +18,8 @@
 
 #include "lib/addr.h"
 
-#define PORTSPEC_RULES	256
+/** An option each: engines give one for each port that is published */
+#define PORTSPEC_RULES	1024
 
 /** The grammar, for help */
 #define PORTSPEC_HELP							\

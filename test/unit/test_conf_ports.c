@@ -7,8 +7,10 @@
  */
 #include "conf_ports.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "lib/slow.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
 
@@ -53,6 +55,26 @@ TEST(each_goes_to_its_own)
 	/* an address of the namespace's loopback need not be the host's */
 	CHECK_EQ(tcp_ns.count, 3);
 	CHECK(tcp.given && udp.given && tcp_ns.given);
+}
+
+/* An engine gives an option for each port that is published */
+TEST(very_many)
+{
+	static char text[CONF_PORT_OPTIONS][32];
+	usec_t start = slow_clock();
+
+	setup();
+	for (unsigned i = 0; i < CONF_PORT_OPTIONS; i++) {
+		snprintf(text[i], sizeof(text[i]), "127.0.0.1/%u:%u",
+			 2000 + 2 * i, 3000 + 3 * i);
+		conf_ports_note(&wish, &t, text[i]);
+	}
+	read_all(false);
+	CHECK_EQ(tcp.count, CONF_PORT_OPTIONS);
+	conf_ports_beside(&udp, &tcp);
+	CHECK_EQ(udp.count, CONF_PORT_OPTIONS);
+	/* no search of the address for each port once more for each option */
+	CHECK(slow_clock() - start < USEC_PER_SEC / 2);
 }
 
 TEST(the_last_none)

@@ -276,7 +276,7 @@ TEST(ranges_after_all)
 
 TEST(capacity)
 {
-	char text[4096];
+	static char text[8192];
 	size_t at = 0;
 
 	/* Neighbours to neighbours are one range */
