@@ -223,6 +223,17 @@ static int nssock_setup_answer(int sock, int fds[NSHELPER_FDS])
 	return (int)m.count;
 }
 
+/* It has gone: what is wrong it has said, if it could */
+static void nssock_post_mortem(pid_t pid)
+{
+	siginfo_t info = { .si_code = CLD_EXITED };
+
+	if (!waitid(P_PID, (id_t)pid, &info, WEXITED) &&
+	    info.si_code != CLD_EXITED)
+		err("The helper in the namespace was ended by signal %d",
+		    info.si_status);
+}
+
 /**
  * nssock_start() - Fork the helper, which joins the namespace and sets it up
  * @h:		how
@@ -231,7 +242,7 @@ static int nssock_setup_answer(int sock, int fds[NSHELPER_FDS])
  * Before there is a loop.
  *
  * Return: how many the set-up tells of; or a negative error code, -ECONNRESET:
- * the helper has said what is wrong, and has gone
+ * the helper has gone, and what is wrong was said
  */
 int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS])
 {
@@ -251,6 +262,8 @@ int nssock_start(const struct nshelper *h, int fds[NSHELPER_FDS])
 		rc = nssock_setup_answer(sock[0], fds);
 	if (rc < 0) {
 		close(sock[0]);
+		if (rc == -ECONNRESET)
+			nssock_post_mortem(pid);
 		return rc;
 	}
 	nssock_sock.fd = sock[0];

@@ -54,6 +54,13 @@ static unsigned setup_fails(int fds[NSHELPER_FDS])
 	exit(1);
 }
 
+static unsigned setup_killed(int fds[NSHELPER_FDS])
+{
+	(void)fds;
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
 static int start(nshelper_setup_fn fn, int *fds)
 {
 	struct netns ns;
@@ -109,6 +116,14 @@ static void set_up_fails(void)
 	int fds[NSHELPER_FDS];
 
 	CHECK_EQ(start(setup_fails, fds), -ECONNRESET);
+	CHECK(!nssock_available());
+}
+
+static void set_up_killed(void)
+{
+	int fds[NSHELPER_FDS];
+
+	CHECK_EQ(start(setup_killed, fds), -ECONNRESET);
 	CHECK(!nssock_available());
 }
 
@@ -306,6 +321,8 @@ TEST(helper)
 	CHECK(passes(set_up));
 	CHECK(passes(set_up_fails));
 	CHECK(!strcmp(said, "no use\n"));
+	CHECK(passes(set_up_killed));
+	CHECK(strstr(said, "signal 9"));
 	CHECK(passes(opens));
 	CHECK(passes(binds));
 	CHECK(passes(is_locked));
