@@ -205,7 +205,8 @@ static int conf_host_try_bind(const struct endpoint *e, bool freebind)
 	if (freebind)
 		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
 			   v4 ? IP_FREEBIND : IPV6_FREEBIND, &on, sizeof(on));
-	if (bind(fd, &sa.sa, len))
+	/* The address is looked at first: it is the host's, and no port free */
+	if (bind(fd, &sa.sa, len) && errno != EADDRINUSE)
 		rc = errno;
 	close(fd);
 	return rc;

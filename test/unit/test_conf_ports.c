@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/slow.h"
 #include "test/unit/hostns.h"
@@ -139,6 +141,25 @@ TEST(families_that_are_off)
 	conf_ports_note(&wish, &ns, "127.0.0.1/80,::/81,%lo/82");
 	read_all(true);
 	CHECK_EQ(tcp_ns.count, 3);
+}
+
+/* On a host whose ephemeral ports are all in use, an address is still its own */
+TEST(no_port_is_free)
+{
+	static const char range[] = "/proc/sys/net/ipv4/ip_local_port_range";
+	const struct endpoint e = { .addr = ADDR_ANY4, .port = 60000 };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	setup();
+	CHECK(!bind(fd, &sa.sa, len));
+	CHECK(hostns_write(range, "60000 60000"));
+	conf_ports_note(&wish, &t, "127.0.0.1/80");
+	read_all(false);
+	CHECK_EQ(tcp.count, 1);
+	CHECK(hostns_write(range, "32768 60999"));
+	close(fd);
 }
 
 int main(int argc, char **argv)
