@@ -631,7 +631,7 @@ int fwd_socket_alone(const struct flow_side *host)
  *
  * The host has lost the address that it speaks from (EINVAL or ENETUNREACH, as
  * the kernel's age is), the interface that it is bound to (ENODEV), or the way.
- * Another one may have all of them.
+ * Another one may have all of them: see fwd_has_way().
  *
  * Return: true if so
  */
@@ -696,6 +696,37 @@ bool fwd_has_lost(const struct flow_side *host)
 	if (fd >= 0)
 		close(fd);
 	return fd == -EADDRNOTAVAIL;
+}
+
+/**
+ * fwd_has_way() - Whether there is a way where a stranded socket's flow leads
+ * @proto:	IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6
+ * @guest:	the guest's side
+ *
+ * While there is none the flow may as well keep its socket: when its network is
+ * back, what comes first may be an answer.
+ *
+ * Return: true if another socket would find it
+ */
+bool fwd_has_way(uint8_t proto, const struct flow_side *guest)
+{
+	struct flow_side host;
+	union sockaddr_any sa;
+	struct endpoint e;
+	socklen_t len;
+	bool found;
+	int fd;
+
+	if (!fwd_to_host(proto, guest, &host))
+		return false;
+	e = (struct endpoint){ host.remote, host.rport, host.ifindex };
+	len = addr_to_sockaddr(&e, &sa);
+	fd = fwd_socket(IPPROTO_UDP, &host);
+	if (fd < 0)
+		return false;
+	found = !connect(fd, &sa.sa, len);
+	close(fd);
+	return found;
 }
 
 /**

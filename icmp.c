@@ -515,8 +515,11 @@ static void icmp_echo(const struct packet *p, usec_t now)
 		rc = icmp_try(f, p);
 	}
 	if (fwd_is_stranded(rc)) {
-		icmp_flow_close(f, now);
-		f = NULL;
+		rc = -ENETUNREACH;
+		if (fwd_has_way(p->proto, &guest)) {
+			icmp_flow_close(f, now);
+			f = NULL;
+		}
 	}
 	if (!f) {
 		f = icmp_flow_open(p, &guest, now);

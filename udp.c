@@ -97,6 +97,10 @@ void udp_input(const struct packet *run, usec_t now)
 		run = udp_in_send(f, run);
 		if (!run)
 			return;
+		if (!fwd_has_way(IPPROTO_UDP, &guest)) {
+			udp_refuse(&guest, run, -ENETUNREACH);
+			return;
+		}
 		udp_flow_close(f, now);
 	}
 	rc = udp_flow_open_outbound(&guest, now, &f);

@@ -15,8 +15,8 @@
  *	               the socket keeps what comes
  *
  * Where the host moves to another network, and a flow's socket speaks from an
- * address that is no more, the flow ends with what the guest sends next, or, of
- * IPv6, when the timer fires, and the guest begins another.
+ * address that is no more, the flow ends with what the guest sends next and finds
+ * another way, or, of IPv6, when the timer fires, and the guest begins another.
  *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets

@@ -325,6 +325,30 @@ TEST(pings_outlive_the_hosts_address)
 	teardown();
 }
 
+/* Where there is no other way the flow waits for this one */
+TEST(pings_outlive_an_outage)
+{
+	static const char at[] = "203.0.113.1", peer[] = "203.0.113.9";
+	unsigned sent;
+	uint8_t b[256];
+	int device;
+
+	setup(1500);
+	for (uint16_t i = 0; i < 2; i++) {
+		device = hostns_device(at);
+		ping(peer, 9, i, "a", 1);
+		CHECK_EQ(memlink_sent(), i);
+		for (sent = 0; read(device, b, sizeof(b)) > 0;)
+			sent += b[0] == 0x45 && b[9] == IPPROTO_ICMP;
+		CHECK_EQ(sent, 1);
+		close(device);
+		ping(peer, 9, i, "b", 1);
+		CHECK_EQ(memlink_sent(), i + 1);
+		CHECK_EQ(flow_count(), 1);
+	}
+	teardown();
+}
+
 /* IPv6 goes on to send from what is no more: noticed within a minute */
 TEST(pings_outlive_the_hosts_ipv6_address)
 {
