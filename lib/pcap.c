@@ -2,9 +2,10 @@
 /*
  * pcap: frames written to a capture file that tcpdump and others read
  *
- * No state but the descriptor that the caller holds. The file holds whole
- * records only: one that does not fit on the disk is taken back. One system
- * call a frame, no copy.
+ * The file holds whole records only: one that does not fit on the disk is taken
+ * back. One system call a frame, no copy. A pipe is not waited for, the guest's
+ * frames would wait with us: what it has had the begin of is copied, and
+ * completed before the next record. State: that rest.
  *
  * Source: pcap-savefile(5), format 2.4 in the machine's byte order, times in
  * microseconds, LINKTYPE_ETHERNET.
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -26,6 +28,8 @@
 #define PCAP_SNAPLEN	262144
 /** Most buffers of a frame that are written; further bytes count as cut off */
 #define PCAP_IOV	64
+/** Room for the record that a pipe has had the begin of, bytes */
+#define PCAP_REST	(128 * 1024)
 
 struct pcap_file_header {
 	uint32_t magic;
@@ -44,9 +48,21 @@ struct pcap_record {
 	uint32_t length;
 };
 
+static uint8_t pcap_rest[PCAP_REST];
+static size_t pcap_rest_at, pcap_rest_end;
+
+static void pcap_do_not_wait(int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode))
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
 /**
  * pcap_open() - Begin a capture file
- * @path:	file; made with mode 0600 whatever the umask, or overwritten
+ * @path:	file; made with mode 0600 whatever the umask, or overwritten; a
+ *		pipe is waited for until somebody reads it
  * Return: descriptor, owned by the caller, or a negative error code of
  *	   open(2) or write(2)
  */
@@ -68,7 +84,9 @@ int pcap_open(const char *path)
 	umask(mask);
 	if (rc < 0)
 		return rc;
+	pcap_rest_at = pcap_rest_end = 0;
 	n = write(fd, &h, sizeof(h));
+	pcap_do_not_wait(fd);
 	if (n == sizeof(h))
 		return fd;
 	rc = n < 0 ? -errno : -ENOSPC;
@@ -100,6 +118,33 @@ static void pcap_take_back(int fd, size_t written)
 		lseek(fd, at, SEEK_SET);
 }
 
+/* Nothing can be taken back from a pipe: the rest is to follow */
+static bool pcap_keep_rest(int fd, const struct pcap_record *r,
+			   const struct slice *frame, size_t written)
+{
+	if (lseek(fd, 0, SEEK_CUR) >= 0 ||
+	    sizeof(*r) + r->captured > sizeof(pcap_rest))
+		return false;
+	memcpy(pcap_rest, r, sizeof(*r));
+	slice_copy(frame, 0, pcap_rest + sizeof(*r), r->captured);
+	pcap_rest_at = written;
+	pcap_rest_end = sizeof(*r) + r->captured;
+	return true;
+}
+
+static bool pcap_complete(int fd)
+{
+	while (pcap_rest_at < pcap_rest_end) {
+		ssize_t n = write(fd, pcap_rest + pcap_rest_at,
+				  pcap_rest_end - pcap_rest_at);
+
+		if (n <= 0)
+			return false;
+		pcap_rest_at += (size_t)n;
+	}
+	return true;
+}
+
 /**
  * pcap_write() - Add a frame to a capture file
  * @fd:			of pcap_open()
@@ -118,11 +163,13 @@ void pcap_write(int fd, const struct slice *frame, uint64_t realtime_usec)
 		.captured = (uint32_t)iov_total(iov + 1, cnt - 1),
 		.length = (uint32_t)frame->len,
 	};
-	ssize_t n;
+	ssize_t n = -1;
 
 	iov[0] = (struct iovec){ &r, sizeof(r) };
-	n = writev(fd, iov, (int)cnt);
-	if (n == (ssize_t)(sizeof(r) + r.captured))
+	if (pcap_complete(fd))
+		n = writev(fd, iov, (int)cnt);
+	if (n == (ssize_t)(sizeof(r) + r.captured) ||
+	    (n > 0 && pcap_keep_rest(fd, &r, frame, (size_t)n)))
 		return;
 	warn_limited("pcap: a frame is left out: %s",
 		     n < 0 ? strerror(errno) : "no space left");

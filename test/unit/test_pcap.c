@@ -121,6 +121,62 @@ TEST(full_disk_leaves_whole_records)
 	close(fd);
 }
 
+/* Whole records, one after the other; how many, or -1 */
+static int records_in(const uint8_t *p, size_t len)
+{
+	int n = 0;
+
+	while (len >= 16) {
+		uint32_t captured;
+
+		memcpy(&captured, p + 8, sizeof(captured));
+		if (captured != 3001 || len < 16 + captured ||
+		    p[16] != 'x' || p[16 + 3000] != 'y')
+			return -1;
+		p += 16 + captured;
+		len -= 16 + captured;
+		n++;
+	}
+	return len ? -1 : n;
+}
+
+/* Frames are left out, the guest does not wait, what arrives is whole */
+TEST(pipe_that_is_not_read)
+{
+	static uint8_t got[1 << 18], data[3001];
+	struct iovec one = { data, sizeof(data) };
+	struct slice s = { &one, 1, 0, sizeof(data) };
+	char fifo[sizeof(path) + 5];
+	size_t len = 0;
+	ssize_t n;
+	int in, fd, rounds;
+
+	snprintf(fifo, sizeof(fifo), "%s.fifo", path);
+	memset(data, 'x', sizeof(data));
+	data[3000] = 'y';
+	CHECK(!mkfifo(fifo, 0600));
+	in = open(fifo, O_RDONLY | O_NONBLOCK);
+	fd = pcap_open(fifo);
+	CHECK(in >= 0 && fd >= 0);
+	log_init("x", LOG_LEVEL_ERR);
+	alarm(20);
+	for (rounds = 0; rounds < 2; rounds++) {
+		for (int i = 0; i < 100; i++)
+			pcap_write(fd, &s, 1);
+		while ((n = read(in, got + len, sizeof(got) - len)) > 0)
+			len += (size_t)n;
+	}
+	pcap_write(fd, &s, 1);
+	close(fd);
+	while ((n = read(in, got + len, sizeof(got) - len)) > 0)
+		len += (size_t)n;
+	alarm(0);
+	CHECK(len > 24 && records_in(got + 24, len - 24) >= 3);
+	CHECK(len < (size_t)200 * 3017);
+	close(in);
+	unlink(fifo);
+}
+
 TEST(refuses)
 {
 	CHECK_EQ(pcap_open("/nonexistent/x"), -ENOENT);
