@@ -174,13 +174,19 @@ static void icmp_flow_close(struct flow *f, usec_t now)
 	flow_end(f);
 }
 
+/* See udp_flow.c */
+static bool icmp_is_outdated(struct flow *f)
+{
+	return !icmp_of(f)->paused && fwd_has_lost(&f->side[TGT]) &&
+	       fwd_has_way(f->proto, &f->side[INI]);
+}
+
 static void icmp_on_timer(struct timer *t, usec_t now)
 {
 	struct icmp_flow *i = (struct icmp_flow *)
 		((uint8_t *)t - offsetof(struct icmp_flow, timer));
 
-	if (now >= i->last + ICMP_TIMEOUT ||
-	    (!i->paused && fwd_has_lost(&flow_of(i)->side[TGT]))) {
+	if (now >= i->last + ICMP_TIMEOUT || icmp_is_outdated(flow_of(i))) {
 		icmp_flow_close(flow_of(i), now);
 		return;
 	}

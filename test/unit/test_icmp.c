@@ -352,7 +352,8 @@ TEST(pings_outlive_an_outage)
 /* IPv6 goes on to send from what is no more: noticed within a minute */
 TEST(pings_outlive_the_hosts_ipv6_address)
 {
-	static const char *const host[] = { "2001:db8:1::1", "2001:db8:1::2" };
+	static const char *const host[] = { "2001:db8:1::1", "2001:db8:1::2",
+					    "2001:db8:1::3" };
 	const struct addr peer = addr("2001:db8:7::7");
 
 	setup(1500);
@@ -361,14 +362,16 @@ TEST(pings_outlive_the_hosts_ipv6_address)
 	CHECK(addr_equal(&flow_at(0)->side[TGT].local, &peer));
 	teardown();
 	setup(1500);
+	CHECK(hostns_address(host[0]));
 	for (uint16_t i = 0; i < 2; i++) {
-		CHECK(hostns_address(host[i]));
 		conf.family[CONF_V6].outbound = addr(host[i]);
 		ping("2001:db8:7::7", 9, i, "a", 1);
 		turns();
 		CHECK_EQ(memlink_sent(), i + 1);
 		CHECK(guest_got(i, "2001:db8:7::7", 9, i, "a", 1));
 		CHECK(hostns_lose6(host[i]));
+		CHECK(hostns_address(host[i + 1]));
+		conf.family[CONF_V6].outbound = addr(host[i + 1]);
 		now += 30 * USEC_PER_SEC;
 		ping("2001:db8:7::7", 9, i, "a", 1);
 		now += 30 * USEC_PER_SEC + USEC_PER_MSEC;

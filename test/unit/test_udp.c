@@ -256,7 +256,8 @@ TEST(a_flow_outlives_the_hosts_interface)
  */
 TEST(a_flow_outlives_the_hosts_ipv6_address)
 {
-	static const char *const host[] = { "2001:db8:1::1", "2001:db8:1::2" };
+	static const char *const host[] = { "2001:db8:1::1", "2001:db8:1::2",
+					    "2001:db8:1::3" };
 	static const char peer[] = "2001:db8:7::7";
 	struct endpoint e, from = { 0 };
 	char data[16];
@@ -264,10 +265,10 @@ TEST(a_flow_outlives_the_hosts_ipv6_address)
 
 	setup();
 	fd = host_socket(peer, 0, &e);
+	CHECK(hostns_address(host[0]));
 	for (unsigned i = 0; i < 2; i++) {
 		const struct addr a = addr(host[i]);
 
-		CHECK(hostns_address(host[i]));
 		conf.family[CONF_V6].outbound = a;
 		guest_sends(peer, e.port, "a", 1);
 		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
@@ -281,6 +282,13 @@ TEST(a_flow_outlives_the_hosts_ipv6_address)
 		later(5);
 		guest_sends(peer, e.port, "c", 1);
 		later(6);
+		/* nor is there another, until then */
+		CHECK_EQ(flow_count(), 1);
+		CHECK(hostns_address(host[i + 1]));
+		conf.family[CONF_V6].outbound = addr(host[i + 1]);
+		later(20);
+		guest_sends(peer, e.port, "d", 1);
+		later(5);
 		CHECK_EQ(flow_count(), 0);
 		while (host_receives(fd, data, sizeof(data), &from) > 0)
 			;
