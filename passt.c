@@ -322,6 +322,8 @@ static void passt_link_start(const struct conf *c, usec_t now)
 		rc = server_start(now);
 	if (rc)
 		die("Cannot wait for clients: %s", strerror(-rc));
+	/* What a guest that is there already is told */
+	link_flush();
 }
 
 /* Each module from the floor up; the socket and the ports are bound here */

@@ -172,6 +172,10 @@ def test_fd(daemon):
     d = daemon("--fd", str(theirs.fileno()), socket_opt=False,
                pass_fds=(theirs.fileno(),))
     theirs.close()
+    # the first advertisement, and not that and the second, seconds later
+    ours.settimeout(PATIENCE)
+    first = ours.recv(1 << 16)
+    assert len(first) == 4 + int.from_bytes(first[:4], "big")
     g = Guest(ours)
     d.guests.append(g)
     g.hello(V4)
