@@ -196,7 +196,8 @@ static void tcp_conn_timer(struct timer *t, usec_t now)
 		}
 		tcp_out_timeout(c, now);
 	}
-	if (c->more)
+	tcp_in_again(c, now);
+	if (c->more || c->host_error)
 		tcp_out_data(c, now);
 	tcp_out_settle(c, now);
 }
@@ -238,6 +239,7 @@ static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
 		tcp_out_abort(c);
 		return;
 	}
+	tcp_in_again(c, now);
 	tcp_out_data(c, now);
 	tcp_out_settle(c, now);
 }

@@ -20,6 +20,7 @@
  */
 #include "tcp_ack.h"
 
+#include "tcp_sack.h"
 #include "tcp_window.h"
 
 /* An ACK for a few bytes waits this long for an answer to ride on */
@@ -111,9 +112,9 @@ static void tcp_ack_count(struct tcp_conn *c, uint32_t owed, usec_t now)
  * @c:		synchronized connection with a host socket
  * @now:	turn's time, usec
  *
- * Else it may wait for data to ride on, until @ack_at. Where data had bounced,
- * and would now be taken, duplicates are owed besides: the guest resends at
- * once.
+ * Else it may wait for data to ride on, until @ack_at. Where data had bounced
+ * that was not kept, and would now be taken, duplicates are owed besides: the
+ * guest resends at once.
  *
  * Return: true where one is to be sent
  */
@@ -124,8 +125,12 @@ bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 	usec_t wait;
 
 	if (update && c->bounced) {
-		c->bounced = false;
-		c->acks_due = TCP_ACK_DUPLICATES;
+		/* What waits is offered again when the socket tells of room */
+		/* What waits is offered again when the socket tells of room */
+		update = !tcp_sack_waits(c, c->rcv_nxt);
+		c->bounced = !update;
+		if (update)
+			c->acks_due = TCP_ACK_DUPLICATES;
 	}
 	tcp_ack_count(c, owed, now);
 	if (c->ack_now || update || owed > tcp_ack_least(c))

@@ -74,6 +74,14 @@ enum tcp_verdict {
 	TCP_REOPEN,	/* gone, and this SYN opens a new one */
 };
 
+static void tcp_in_begin(usec_t now)
+{
+	in.now = now;
+	in.cnt = in.segments = 0;
+	in.len = in.consumed = 0;
+	in.oob = false;
+}
+
 /* Whether one more answer to junk may go out: so many a second */
 static bool tcp_challenge_allowed(void)
 {
@@ -148,9 +156,26 @@ void tcp_in_options(struct tcp_conn *c, const struct packet *p)
 	}
 }
 
+/* The socket has taken so much of what was gathered; the rest is kept */
+static void tcp_refused(struct tcp_conn *c, size_t taken)
+{
+	struct slice all = { in.iov, in.cnt, 0, in.len };
+	struct tcp_sack_seg rest = {
+		.seq = c->rcv_nxt,
+		.data = slice_sub(&all, taken, in.len - taken),
+	};
+
+	c->bounced = true;
+	c->ack_now = true;
+	stat_add(STAT_TCP_BOUNCED, in.segments);
+	/* Of what is urgent the mark would be lost */
+	if (!in.oob)
+		tcp_sack_keep(c, c->rcv_nxt, &rest, in.now);
+}
+
 /*
- * Give the socket what was gathered. What it does not take bounces: the guest
- * is told once there is room. A socket that failed takes nothing more; what it
+ * Give the socket what was gathered. What it does not take bounces: it is offered
+ * again once there is room, or the guest is told then. A socket that failed takes nothing more; what it
  * had received is still delivered before the guest hears of that.
  */
 static void tcp_flush(struct tcp_conn *c)
@@ -178,11 +203,10 @@ static void tcp_flush(struct tcp_conn *c)
 	/* Filled: now they would ask for what was not lost */
 	if (gap && !tcp_sack_any(c))
 		c->acks_due = 0;
-	if ((size_t)n < in.len && !c->host_error) {
-		c->bounced = true;
-		c->ack_now = true;
-		stat_add(STAT_TCP_BOUNCED, in.segments);
-	}
+	if ((size_t)n == in.len)
+		c->bounced = false;
+	else if (!c->host_error)
+		tcp_refused(c, (size_t)n);
 	in.len = in.cnt = in.segments = 0;
 	in.oob = false;
 }
@@ -386,6 +410,18 @@ static void tcp_text_ahead(struct tcp_conn *c, const struct packet *p)
 		tcp_sack_keep(c, c->rcv_nxt, &s, in.now);
 }
 
+/* A FIN in order, once the socket has taken what comes before it */
+static void tcp_fin_at(struct tcp_conn *c, uint32_t end)
+{
+	struct tcp_sack_seg s = { .seq = end, .fin = true };
+
+	tcp_flush(c);
+	if (c->rcv_nxt == end)
+		tcp_fin_arrived(c);
+	else if (tcp_sack_waits(c, end - 1))
+		tcp_sack_keep(c, c->rcv_nxt, &s, in.now);
+}
+
 /* Seventh and eighth: text and FIN, where the guest may still send them */
 static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 {
@@ -410,11 +446,29 @@ static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 		fin = tcp_text_kept(c);
 		end = c->rcv_nxt + (uint32_t)in.len;
 	}
-	if (!fin)
+	if (fin)
+		tcp_fin_at(c, end);
+}
+
+/**
+ * tcp_in_again() - Offer the socket once more what it had refused
+ * @c:		connection, in any state
+ * @now:	turn's time, usec
+ */
+void tcp_in_again(struct tcp_conn *c, usec_t now)
+{
+	bool ack_now = c->ack_now, fin;
+	uint32_t nxt = c->rcv_nxt;
+
+	if (!c->bounced || c->watch.fd < 0 || !tcp_sack_waits(c, nxt))
 		return;
-	tcp_flush(c);
-	if (c->rcv_nxt == end)
-		tcp_fin_arrived(c);
+	tcp_in_begin(now);
+	fin = tcp_text_kept(c);
+	if (fin)
+		tcp_fin_at(c, nxt + (uint32_t)in.len);
+	else
+		tcp_flush(c);
+	c->ack_now = ack_now || c->rcv_nxt != nxt;
 }
 
 /* First, check the sequence number: does any of it lie in the window? */
@@ -690,11 +744,7 @@ static enum tcp_verdict tcp_segment(struct tcp_conn *c, const struct packet *p)
 const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 				usec_t now)
 {
-	in.now = now;
-	in.cnt = in.segments = 0;
-	in.len = in.consumed = 0;
-	in.oob = false;
-
+	tcp_in_begin(now);
 	if (c->reset_due) {
 		/* It is over, and what comes now is answered by that */
 		tcp_conn_end(c);

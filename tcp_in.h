@@ -8,6 +8,7 @@
 #include "lib/packet.h"
 #include "tcp_conn.h"
 
+void tcp_in_again(struct tcp_conn *c, usec_t now);
 void tcp_in_options(struct tcp_conn *c, const struct packet *p);
 const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 				usec_t now);

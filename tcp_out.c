@@ -123,7 +123,7 @@ static bool tcp_bare_as(struct tcp_conn *c, struct tcp_fields *f,
 	struct loan l;
 
 	if (c->sack_on && !rst)
-		hlen += tcp_sack_option(c, sack);
+		hlen += tcp_sack_option(c, c->rcv_nxt, sack);
 	if (!link_reserve(&l, 1, tcp_l2l3(c) + hlen, 0)) {
 		tcp_conn_block(c);
 		return false;

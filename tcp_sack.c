@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * tcp_sack: what the guest sent behind a gap: kept, and told by SACK
+ * tcp_sack: what the guest sent and the host's socket cannot have yet: kept; what
+ * is behind a gap is told by SACK
  *
  * Segments get lost on the way to us where the guest's own queue towards the
  * link is full. What follows the gap waits here for what is missing, and the
  * guest is told of it, so that it sends again only that (RFC 9293 3.10.7.4,
  * SHLD-31; RFC 2018).
+ *
+ * What a full socket refused waits here as well, for room: it is offered again,
+ * and need not be sent again.
  *
  * There is no buffer per connection: a few places serve those that have a gap
  * just now. What is kept is not acknowledged, so it may be dropped at any time
@@ -155,7 +159,7 @@ static void place_copy(struct place *p, uint32_t seq, const struct slice *data,
 }
 
 /**
- * tcp_sack_keep() - Keep a segment that came before its turn
+ * tcp_sack_keep() - Keep a segment whose turn has not come
  * @owner:	connection
  * @nxt:	its RCV.NXT
  * @s:		the segment, copied
@@ -206,6 +210,17 @@ static const struct range *place_find(const struct place *p, uint32_t seq)
 }
 
 /**
+ * tcp_sack_waits() - Whether what comes next is kept: a socket refused it
+ * @owner:	connection
+ * @nxt:	its RCV.NXT
+ * Return: true if it is
+ */
+bool tcp_sack_waits(const void *owner, uint32_t nxt)
+{
+	return place_find(place_of(owner), nxt);
+}
+
+/**
  * tcp_sack_next() - What is kept from a sequence number on, without a gap
  * @owner:	connection
  * @nxt:	sequence number
@@ -241,8 +256,7 @@ unsigned tcp_sack_next(const void *owner, uint32_t nxt, struct iovec iov[2],
  * @owner:	connection
  * @nxt:	its RCV.NXT
  *
- * What lies before @nxt is not kept any longer; nor what begins there: it was
- * offered by tcp_sack_next() and refused, and is no longer behind a gap.
+ * What lies before @nxt is not kept any longer.
  */
 void tcp_sack_taken(const void *owner, uint32_t nxt)
 {
@@ -252,8 +266,12 @@ void tcp_sack_taken(const void *owner, uint32_t nxt)
 	if (!p)
 		return;
 	for (unsigned i = 0; i < p->cnt; i++) {
-		if (before(nxt, p->ranges[i].start))
-			p->ranges[n++] = p->ranges[i];
+		struct range r = p->ranges[i];
+
+		if (!before(nxt, r.end))
+			continue;
+		r.start = before(r.start, nxt) ? nxt : r.start;
+		p->ranges[n++] = r;
 	}
 	p->cnt = n;
 	p->fin = p->fin && place_find(p, p->fin_seq);
@@ -274,27 +292,33 @@ void tcp_sack_forget(const void *owner)
 }
 
 /**
- * tcp_sack_option() - Write the option that tells what is kept
+ * tcp_sack_option() - Write the option that tells what is kept behind a gap
  * @owner:	connection
+ * @nxt:	its RCV.NXT
  * @opt:	where to, TCP_SACK_OPTION_MAX bytes
  *
  * The range changed last comes first (RFC 2018 4).
  *
- * Return: bytes, padding included, a multiple of four; 0: nothing is kept
+ * Return: bytes, padding included, a multiple of four; 0: there is no gap
  */
-size_t tcp_sack_option(const void *owner, uint8_t *opt)
+size_t tcp_sack_option(const void *owner, uint32_t nxt, uint8_t *opt)
 {
 	const struct place *p = place_of(owner);
-	unsigned n = p && p->cnt < TCP_SACK_BLOCKS ? p->cnt : TCP_SACK_BLOCKS;
+	uint8_t *block = opt + 4;
+	unsigned n = 0;
 
-	if (!p)
+	for (unsigned i = 0; p && i < p->cnt && n < TCP_SACK_BLOCKS; i++) {
+		if (p->ranges[i].start == nxt)
+			continue;
+		put_be32(block, p->ranges[i].start);
+		put_be32(block + 4, p->ranges[i].end);
+		block += 8;
+		n++;
+	}
+	if (!n)
 		return 0;
 	opt[0] = opt[1] = 1;
 	opt[2] = 5;
 	opt[3] = (uint8_t)(2 + 8 * n);
-	for (unsigned i = 0; i < n; i++) {
-		put_be32(opt + 4 + 8 * i, p->ranges[i].start);
-		put_be32(opt + 8 + 8 * i, p->ranges[i].end);
-	}
 	return 4 + 8 * n;
 }

@@ -195,6 +195,18 @@ def tcp_counters(ns):
     return {r[0]: int(r[1]) for r in rows if len(r) == 3 and r[0] != "#kernel"}
 
 
+def test_upload_into_a_small_send_buffer(net, guest, spawn, xfer):
+    """What a full socket refuses waits for room, not for the guest's timer."""
+    net.host.sh("sysctl -qw net.ipv4.tcp_wmem='4096 4096 4096'")
+    net.remote.sh("sysctl -qw net.ipv4.tcp_rmem='4096 4096 4096'")
+    s = spawn(net.remote, xfer, "sink", "7506", "check:3", tcp=7506)
+    guest.ns.sh("%s put %s 7506 300000 3 check:3" % (xfer, V4.remote))
+    assert s.wait(LONG) == 0, s.output
+    assert results(s.output.splitlines()[-1])["bytes"] == 300000
+    n = tcp_counters(guest.ns)
+    assert n["TcpExtTCPTimeouts"] < 3, n
+
+
 @pytest.mark.parametrize("cc", ["cubic", "bbr"])
 def test_upload_that_loses(net, guest, spawn, xfer, cc):
     """Where the namespace's own queue towards the tap is too short, what is

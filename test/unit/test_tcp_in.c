@@ -239,7 +239,7 @@ static struct packet in_bytes(struct iovec *iov, int32_t seq, unsigned len,
 
 /*
  * More buffers than go to the socket at once: where it takes a part of the first
- * lot, nothing else follows, until the guest has sent the rest again
+ * lot, the rest of that follows and nothing else
  */
 TEST(socket_takes_a_part_of_many)
 {
@@ -256,11 +256,12 @@ TEST(socket_takes_a_part_of_many)
 		takes = 1;
 		forget();
 		tcp_input(p, tf_now);
-		CHECK_EQ(conn()->rcv_nxt, g.iss + 2);
+		CHECK_EQ(conn()->rcv_nxt, g.iss + 1 + (kept ? 1 : 1024));
+		CHECK_EQ(conn()->bounced, kept);
 		sends(ACK, 1, 0, pattern(1), 1523);
 		CHECK_EQ(conn()->rcv_nxt, g.iss + 1 + 1524);
-		peer_drains(0);
-		CHECK_EQ(peer_drains(1524), 1524);
+		CHECK_EQ(peer_reads(text, sizeof(text)), 1524);
+		CHECK(!memcmp(text, pattern(0), 1524));
 		tf_teardown();
 	}
 }
@@ -276,11 +277,36 @@ TEST(socket_takes_a_part_before_the_urgent)
 	g.urgent = 0;
 	takes = 2;
 	flush();
-	CHECK_EQ(conn()->rcv_nxt, g.iss + 1 + 2);
-	HOST_GOT("he");
+	CHECK_EQ(conn()->rcv_nxt, g.iss + 1 + 6);
+	HOST_GOT("hellow");
 	sends(ACK, 2, 0, "lloworld", 8);
-	HOST_GOT("lloworld");
+	HOST_GOT("orld");
 	tf_teardown();
+}
+
+/* What the socket refused goes when it has room; and then the FIN behind it */
+TEST(socket_takes_a_part_before_the_fin)
+{
+	for (int cut = 0; cut < 5; cut++) {
+		tf_setup();
+		open_out();
+		queue(ACK, 0, 0, "hello", 5);
+		queue(ACK | FIN, 5, 0, NULL, 0);
+		takes = cut;
+		flush();
+		SAW(ACK, 0, cut, 0);
+		STATE(ESTABLISHED);
+		/* still no room: nothing to tell */
+		takes = 0;
+		tcp_in_again(conn(), tf_now);
+		CHECK(conn()->bounced && !conn()->ack_now);
+		tcp_in_again(conn(), tf_now);
+		CHECK(!conn()->bounced && conn()->ack_now);
+		STATE(CLOSE_WAIT);
+		HOST_GOT("hello");
+		CHECK(peer_eof());
+		tf_teardown();
+	}
 }
 
 /* What was kept behind a FIN goes with it */

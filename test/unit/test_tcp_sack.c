@@ -57,6 +57,8 @@ static size_t take(const void *o, uint32_t nxt, bool *fin)
 		}
 	}
 	tcp_sack_taken(o, nxt + (uint32_t)len);
+	if (*fin)
+		tcp_sack_forget(o);
 	return len;
 }
 
@@ -64,7 +66,7 @@ static size_t take(const void *o, uint32_t nxt, bool *fin)
 static void told(const void *o, unsigned n, const uint32_t *edges)
 {
 	memset(opt, 0xee, sizeof(opt));
-	CHECK_EQ(tcp_sack_option(o, opt), n ? 4 + 8 * n : 0);
+	CHECK_EQ(tcp_sack_option(o, 0, opt), n ? 4 + 8 * n : 0);
 	if (!n)
 		return;
 	CHECK_EQ(get_be32(opt), 0x01010500 + 2 + 8 * n);
@@ -118,13 +120,25 @@ TEST(order_of_blocks)
 	/* all of it was there already */
 	keep(owner, 0, 502, 3, false, 0);
 	TOLD(owner, 500, 510, 290, 410, 200, 215, 100, 110);
-	/* what begins where the sequence has come to was offered and refused */
+	/* what is next was refused: it is kept, but there is no gap before it */
 	keep(owner, 0, 700, 1, false, 0);
 	tcp_sack_taken(owner, 200);
-	TOLD(owner, 700, 701, 500, 510, 290, 410);
+	CHECK(tcp_sack_waits(owner, 200));
+	CHECK(!tcp_sack_waits(owner, 199));
+	CHECK_EQ(tcp_sack_option(owner, 200, opt), 4 + 8 * 3);
+	CHECK_EQ(get_be32(opt + 4), 700);
+	CHECK_EQ(get_be32(opt + 12), 500);
+	CHECK_EQ(get_be32(opt + 20), 290);
 	tcp_sack_taken(owner, 505);
+	CHECK(tcp_sack_waits(owner, 505));
+	CHECK_EQ(tcp_sack_option(owner, 505, opt), 4 + 8);
+	TOLD(owner, 700, 701, 505, 510);
+	tcp_sack_taken(owner, 510);
 	TOLD(owner, 700, 701);
-	forget_all();
+	tcp_sack_taken(owner, 700);
+	CHECK_EQ(tcp_sack_option(owner, 700, opt), 0);
+	tcp_sack_taken(owner, 701);
+	CHECK(!tcp_sack_any(owner));
 }
 
 TEST(bounds)
@@ -280,7 +294,7 @@ static void random_stream(unsigned seed)
 		if (random() % 8 && at - base + len <= end - base) {
 			keep(owner, nxt, at, len, false, 0);
 			kept++;
-			if (tcp_sack_option(owner, opt) &&
+			if (tcp_sack_option(owner, nxt, opt) &&
 			    get_be32(opt + 4) - base <= at - base &&
 			    get_be32(opt + 8) - base >= at + len - base)
 				memset(have + (at - base), 1, len);
