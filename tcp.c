@@ -49,15 +49,18 @@
 #include "tcp_open.h"
 #include "tcp_out.h"
 #include "tcp_splice.h"
+#include "tcp_window.h"
 
 /* Flows a sweep visits in a turn, and the pause until it goes on */
 #define TCP_SWEEP_FLOWS		1024
 #define TCP_SWEEP_PAUSE		(1 * USEC_PER_MSEC)
 
 #define TCP_SYSCTL		"/proc/sys/net/ipv4/tcp_"
+#define TCP_SYSCTL_CORE		"/proc/sys/net/core/"
 /* Linux defaults of the sysctls, tcp(7), where /proc does not tell */
 #define TCP_RETRIES2		15
 #define TCP_SYN_RETRIES		6
+#define TCP_WMEM_MAX		(4 << 20)
 
 /**
  * struct tcp_sweep - a periodic walk over all connections
@@ -314,6 +317,15 @@ void tcp_link_writable(usec_t now)
 	}
 }
 
+/* How large a socket's send buffer may get, by itself and by SO_SNDBUF */
+static unsigned tcp_wmem_max(void)
+{
+	unsigned grown = sysctl_last(TCP_SYSCTL "wmem", TCP_WMEM_MAX);
+	unsigned set = sysctl_number(TCP_SYSCTL_CORE "wmem_max", TCP_WMEM_MAX);
+
+	return grown / 2 < set ? grown : 2 * set;
+}
+
 /**
  * tcp_init() - Get ready for connections, listen on forwarded ports
  * @c:		configuration, kept
@@ -328,6 +340,7 @@ int tcp_init(const struct conf *c, usec_t now)
 		.retries = sysctl_number(TCP_SYSCTL "retries2", TCP_RETRIES2),
 		.syn_retries = sysctl_number(TCP_SYSCTL "syn_retries",
 					     TCP_SYN_RETRIES) });
+	tcp_window_init(tcp_wmem_max());
 	flow_register(FLOW_TCP, &tcp_flow_ops);
 	if (c->no_tcp)
 		return 0;

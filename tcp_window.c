@@ -22,7 +22,10 @@
  * guest's are of 64 KB, less than four would fit: a sender that saw no larger
  * window makes segments of half of it, and a new buffer takes long to grow where
  * the path is so fast that it is never full. A guest that sends much has it
- * enlarged once, for the kernel to grow on from there.
+ * enlarged once, for the kernel to grow on from there; not beyond what it grows
+ * one to by itself (net.ipv4.tcp_wmem), or it would come back to that when it does:
+ * a guest that has seen a window of several segments waits for its timer where
+ * there is less than one.
  *
  * Sources: RFC 9293 3.8.6 (the right edge never moves left), 3.8.6.2.2
  * (receiver's silly window avoidance); RFC 7323 2.4 (scaling must not shrink);
@@ -82,6 +85,19 @@ static void tcp_window_guess(struct tcp_conn *c)
 	} else if (!c->sndbuf) {
 		c->sndbuf = c->room = TCP_WINDOW_UNKNOWN;
 	}
+}
+
+static int tcp_window_sndbuf = TCP_WINDOW_SNDBUF;
+
+/**
+ * tcp_window_init() - Set how far a send buffer may be enlarged
+ * @wmem_max:	bytes that the kernel lets it have, overhead included
+ */
+void tcp_window_init(unsigned wmem_max)
+{
+	/* SO_SNDBUF is doubled, socket(7) */
+	tcp_window_sndbuf = wmem_max / 2 < TCP_WINDOW_SNDBUF ?
+			    (int)(wmem_max / 2) : TCP_WINDOW_SNDBUF;
 }
 
 static void tcp_window_look(struct tcp_conn *c)
@@ -152,9 +168,11 @@ static bool tcp_window_is_narrow(const struct tcp_conn *c)
 /* SO_SNDBUF stops the kernel from growing the buffer until it is unlocked */
 static void tcp_window_widen(struct tcp_conn *c)
 {
-	int fd = c->watch.fd, size = TCP_WINDOW_SNDBUF, unlocked = 0;
+	int fd = c->watch.fd, size = tcp_window_sndbuf, unlocked = 0;
 
 	c->widened = true;
+	if (c->sndbuf / 2 >= (uint32_t)size)
+		return;
 	if (setsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &unlocked,
 		       sizeof(unlocked)))
 		return;

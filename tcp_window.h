@@ -11,6 +11,7 @@
 /** Shift of the windows that we send: up to 16 MiB (RFC 7323 2.2) */
 #define TCP_WINDOW_SHIFT	8
 
+void tcp_window_init(unsigned wmem_max);
 uint16_t tcp_window_mss(const struct tcp_conn *c);
 void tcp_window_start(struct tcp_conn *c);
 void tcp_window_took(struct tcp_conn *c, size_t len);

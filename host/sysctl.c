@@ -47,6 +47,28 @@ unsigned sysctl_number(const char *path, unsigned otherwise)
 }
 
 /**
+ * sysctl_last() - The last number of a setting that has several
+ * @path:	its file under /proc/sys
+ * @otherwise:	what to return where it cannot be read
+ * Return: the number
+ */
+unsigned sysctl_last(const char *path, unsigned otherwise)
+{
+	unsigned long n = otherwise;
+	char text[64], *at = text, *end;
+
+	if (sysctl_read(path, text, sizeof(text)))
+		return otherwise;
+	for (;; at = end) {
+		unsigned long next = strtoul(at, &end, 10);
+
+		if (end == at)
+			return (unsigned)n;
+		n = next;
+	}
+}
+
+/**
  * sysctl_port_range() - Ports that the kernel gives out by itself, ip(7)
  * @first:	set to the first one
  * @last:	set to the last one

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 unsigned sysctl_number(const char *path, unsigned otherwise);
+unsigned sysctl_last(const char *path, unsigned otherwise);
 void sysctl_port_range(uint16_t *first, uint16_t *last);
 
 #endif /* HOST_SYSCTL_H */

@@ -31,6 +31,22 @@ TEST(numbers)
 	unlink(path);
 }
 
+TEST(last_of_several)
+{
+	char path[] = "/tmp/test_sysctl.XXXXXX";
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	CHECK_EQ(sysctl_last("/nonexistent", 7), 7);
+	CHECK_EQ(sysctl_last(path, 7), 7);
+	CHECK(write(fd, "4096\t16384\t65536\n", 17) == 17);
+	CHECK_EQ(sysctl_last(path, 7), 65536);
+	CHECK(!ftruncate(fd, 4));
+	CHECK_EQ(sysctl_last(path, 7), 4096);
+	close(fd);
+	unlink(path);
+}
+
 TEST(port_range)
 {
 	CHECK(hostns_write(RANGE, "2000 3000"));

@@ -22,6 +22,9 @@
 #include "test/unit/hostns.h"
 #include "test/unit/tcpfix.h"
 
+#define WMEM		"/proc/sys/net/ipv4/tcp_wmem"
+#define WMEM_SMALL	"4096 16384 120000"
+
 /* Where the guest's window ends, by what it was told last */
 static uint32_t edge;
 
@@ -484,7 +487,6 @@ TEST(duplicate_acks_have_the_same_window)
 
 static void open_large(unsigned mtu, int ws)
 {
-	tf_setup_mtu(mtu);
 	g.ws = ws;
 	g.mss = (uint16_t)(mtu - 40);
 	open_out();
@@ -505,6 +507,10 @@ static bool is_locked(void)
  */
 TEST(wide_for_large_segments)
 {
+	CHECK(hostns_write(WMEM, "4096 16384 4194304"));
+	tf_setup_mtu(65520);
+	/* the kernel does not make it so large from the start */
+	CHECK(hostns_write(WMEM, WMEM_SMALL));
 	open_large(65520, 8);
 	sends(ACK, 0, 0, pattern(0), 16383);
 	next();
@@ -518,13 +524,33 @@ TEST(wide_for_large_segments)
 	tf_teardown();
 }
 
+/*
+ * Not beyond what the kernel grows a buffer to: it would make it that small again,
+ * and a guest that has seen more waits for a window of a whole segment
+ */
+TEST(wide_as_the_kernel_allows)
+{
+	tf_setup_mtu(65520);
+	open_large(65520, 8);
+	sends(ACK, 0, 0, pattern(0), 16383);
+	next();
+	sends(ACK, 16383, 0, pattern(16383), 16384);
+	SAW(ACK, 0, 32767, 0);
+	CHECK(conn()->widened);
+	CHECK_EQ(conn()->sndbuf, 120000);
+	CHECK(!is_locked());
+	tf_teardown();
+}
+
 /* Not where the window is no matter of the buffer, or wide enough as it is */
 TEST(wide_for_nobody_else)
 {
+	tf_setup_mtu(65520);
 	open_large(65520, -1);
 	sends(ACK, 0, 0, pattern(0), 20000);
 	CHECK(!conn()->widened);
 	tf_teardown();
+	tf_setup_mtu(1500);
 	open_large(1500, 8);
 	sends(ACK, 0, 0, pattern(0), 20000);
 	CHECK(!conn()->widened);
@@ -645,6 +671,6 @@ TEST(without_meminfo)
 int main(int argc, char **argv)
 {
 	return tf_enter() &&
-	       hostns_write("/proc/sys/net/ipv4/tcp_wmem", "4096 16384 120000") ?
+	       hostns_write(WMEM, WMEM_SMALL) ?
 	       unit_main(argc, argv) : 1;
 }
