@@ -14,6 +14,7 @@ it has no error. What reads only needs no memory, but for long lists of buffers.
 """
 import errno
 import functools
+import itertools
 import os
 import re
 import select
@@ -164,7 +165,7 @@ class Life:
 
     def __init__(self, p, net, faults, fam):
         self.p, self.net, self.f, self.fam = p, net, faults, fam
-        self.udp_flows = 0
+        self.udp_flows, self.words = 0, itertools.count()
         small = {"rcvbuf": 16384}
         self.tcp = {"in": p.ns.listen(fam.any, IN, **small),
                     "out": net.host.listen(fam.lo, OUT, **small),
@@ -302,17 +303,17 @@ class Life:
     def greeted(self, way, c, server):
         """The server's end, after a word each way, before there is anything
         else. None: refused, or reset."""
-        s = self.accepted(c, server)
+        s, word = self.accepted(c, server), b"%08d" % next(self.words)
         try:
             c.settimeout(PATIENCE)
             if s:
-                c.send(b"word")
-            while s and not self.heard(s):
+                c.send(word)
+            while s and not self.heard(s, word):
                 s.close()           # of a client that was given up before
                 s = self.accepted(c, server)
             if s:
-                s.send(b"word")
-                assert self.heard(c), way + ": ends without a word"
+                s.send(word)
+                assert c.recv(8) == word, way + ": ends without a word"
                 return s
         except socket.timeout:
             raise AssertionError(way + ": a word is stuck") from None
@@ -322,9 +323,12 @@ class Life:
         return None
 
     @staticmethod
-    def heard(s):
+    def heard(s, word):
         s.settimeout(PATIENCE)
-        return s.recv(4) == b"word"
+        try:
+            return s.recv(8) == word
+        except ConnectionResetError:
+            return False
 
     # -- everything at once ---------------------------------------------------
 
