@@ -126,7 +126,6 @@ bool tcp_ack_wanted(struct tcp_conn *c, usec_t now)
 
 	if (update && c->bounced) {
 		/* What waits is offered again when the socket tells of room */
-		/* What waits is offered again when the socket tells of room */
 		update = !tcp_sack_waits(c, c->rcv_nxt);
 		c->bounced = !update;
 		if (update)

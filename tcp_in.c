@@ -175,8 +175,9 @@ static void tcp_refused(struct tcp_conn *c, size_t taken)
 
 /*
  * Give the socket what was gathered. What it does not take bounces: it is offered
- * again once there is room, or the guest is told then. A socket that failed takes nothing more; what it
- * had received is still delivered before the guest hears of that.
+ * again once there is room, or the guest is told then. A socket that failed takes
+ * nothing more; what it had received is still delivered before the guest hears
+ * of that.
  */
 static void tcp_flush(struct tcp_conn *c)
 {

@@ -3,7 +3,8 @@
  * slow: a bound on what slow system calls take of a turn
  *
  * State: the last turn in which a call was slow, and what such calls took then;
- * the last one in which that was too much. Fast ones do not count, however many they are.
+ * the last one in which that was too much. Fast ones do not count, however many
+ * they are.
  */
 #include "lib/slow.h"
 
