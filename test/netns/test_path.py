@@ -2,8 +2,10 @@
 """Through the tap, with the Linux stack inside: TCP, UDP and ping of both
 families, sizes, errors, and what must not get lost under load."""
 import errno
+import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -211,11 +213,18 @@ def test_upload_into_a_small_send_buffer(net, guest, spawn, xfer):
 def test_upload_that_loses(net, guest, spawn, xfer, cc):
     """Where the namespace's own queue towards the tap is too short, what is
     missing is sent again: no waiting for the retransmission timer."""
-    guest.ns.sh("ip link set eth0 txqueuelen 4")
+    guest.ns.sh("ip link set eth0 txqueuelen 2")
     s = spawn(net.remote, xfer, "sink", "7505", "check:4", tcp=7505)
     size = 400 << 20
-    guest.ns.sh("%s -c %s put %s 7505 %d 4 check:4" % (
-        xfer, cc, V4.remote, size))
+    c = spawn(guest.ns, xfer, "-c", cc, "put", V4.remote, "7505", str(size),
+              "4", "check:4")
+    # a moment in which nothing is taken from the queue: it runs over for sure
+    for _ in range(20):
+        os.kill(guest.pid, signal.SIGSTOP)
+        time.sleep(0.005)
+        os.kill(guest.pid, signal.SIGCONT)
+        time.sleep(0.005)
+    assert c.wait(LONG) == 0, c.output
     assert s.wait(LONG) == 0, s.output
     assert results(s.output.splitlines()[-1])["bytes"] == size
     n = tcp_counters(guest.ns)
