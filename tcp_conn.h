@@ -12,6 +12,7 @@
 
 #include "flow.h"
 #include "lib/loop.h"
+#include "lib/seq.h"
 #include "lib/timer.h"
 
 /**
@@ -194,17 +195,6 @@ struct tcp_handlers {
 	watch_fn host;
 	timer_fn timer;
 };
-
-/* Comparisons modulo 2^32 (RFC 9293 3.4) */
-static inline bool seq_lt(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
-static inline bool seq_le(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) <= 0;
-}
 
 /** The guest's side of a connection's flow */
 static inline struct flow_side *tcp_guest_side(const struct tcp_conn *c)

@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "lib/bytes.h"
+#include "lib/seq.h"
 
 #define TCP_SACK_PLACES		8
 /* Bytes from rcv_nxt on; a power of two */
@@ -70,11 +71,6 @@ struct place {
 
 static struct place places[TCP_SACK_PLACES];
 static unsigned places_used;
-
-static bool before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
 
 static struct place *place_of(const void *owner)
 {
@@ -132,12 +128,12 @@ static bool place_add(struct place *p, struct range r)
 	for (unsigned i = 0; i < p->cnt; i++) {
 		struct range o = p->ranges[i];
 
-		if (before(o.end, r.start) || before(r.end, o.start)) {
+		if (seq_lt(o.end, r.start) || seq_lt(r.end, o.start)) {
 			p->ranges[n++] = o;
 			continue;
 		}
-		r.start = before(o.start, r.start) ? o.start : r.start;
-		r.end = before(r.end, o.end) ? o.end : r.end;
+		r.start = seq_lt(o.start, r.start) ? o.start : r.start;
+		r.end = seq_lt(r.end, o.end) ? o.end : r.end;
 	}
 	if (n == TCP_SACK_RANGES)
 		return false;
@@ -203,7 +199,7 @@ static const struct range *place_find(const struct place *p, uint32_t seq)
 	for (unsigned i = 0; p && i < p->cnt; i++) {
 		const struct range *r = &p->ranges[i];
 
-		if (!before(seq, r->start) && before(seq, r->end))
+		if (seq_le(r->start, seq) && seq_lt(seq, r->end))
 			return r;
 	}
 	return NULL;
@@ -268,9 +264,9 @@ void tcp_sack_taken(const void *owner, uint32_t nxt)
 	for (unsigned i = 0; i < p->cnt; i++) {
 		struct range r = p->ranges[i];
 
-		if (!before(nxt, r.end))
+		if (seq_le(r.end, nxt))
 			continue;
-		r.start = before(r.start, nxt) ? nxt : r.start;
+		r.start = seq_lt(r.start, nxt) ? nxt : r.start;
 		p->ranges[n++] = r;
 	}
 	p->cnt = n;

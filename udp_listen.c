@@ -160,7 +160,8 @@ static int udp_listen_fetch(int fd, unsigned n)
 	return recvmmsg(fd, batch.msg, n, MSG_DONTWAIT, NULL);
 }
 
-/* Level-triggered: what is left when others have waited long enough comes in the
+/*
+ * Level-triggered: what is left when others have waited long enough comes in the
  * next turn
  */
 static void udp_listen_on_event(struct watch *w, uint32_t events, usec_t now)

@@ -219,7 +219,8 @@ static size_t udp_out_one_size(unsigned got)
 	return size;
 }
 
-/* Whether it is worth while to read datagrams of this size into one frame: as
+/*
+ * Whether it is worth while to read datagrams of this size into one frame: as
  * many fit as tell that they are of one size no more
  */
 static bool udp_out_may_run(const struct flow_side *guest, size_t size)

@@ -147,8 +147,7 @@ void udp_splice_flush(void)
 		struct udp_splice *u = udp_splice_of(batch.flow);
 		int error = udp_splice_send(u->watch.fd, batch.count);
 
-		/* Older kernels say EINVAL */
-		if (error == ENETUNREACH || error == EINVAL)
+		if (fwd_is_stranded(-error))
 			udp_splice_strand(u);
 	}
 	batch.count = 0;
