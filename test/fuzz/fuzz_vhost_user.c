@@ -14,7 +14,10 @@
  *	0x05	the memory file's length / 4096 (2 bytes)
  *	0x06	offer a chain: queue, first descriptor
  *	0x07	message in two parts: where it is cut; then as 0x00
+ *	0x08	offer a chain as a good driver does: queue, buffers, bytes of
+ *		each (2 bytes), length, bytes for the first
  *
+ * of which what is left of a division by 9 counts, so that any byte is one.
  * After each record the loop turns. Frames received are read, loans written, to
  * their last byte. In the end the hypervisor leaves: the guest must have left as
  * often as it came, and no descriptor may be left open. How many records and
@@ -39,6 +42,9 @@
 #include "test/unit/vdriver.h"
 
 #define NUM	16u
+#define RECORDS	9u
+#define CHAIN	4u
+#define BUFFER	(64u << 10)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -145,6 +151,27 @@ static void offer(unsigned q, uint16_t head)
 	vdriver_avail(&d, q & 1, head);
 }
 
+static void good_chain(struct cur *c)
+{
+	unsigned q = cur_u8(c) & 1, n = 1 + cur_u8(c) % CHAIN;
+	unsigned i = d.ring[q].avail->idx % (NUM / CHAIN) * CHAIN;
+	struct vdriver_buf bufs[CHAIN];
+	uint32_t each = cur_be16(c);
+	size_t len = cur_u8(c);
+	const uint8_t *p;
+
+	len = len < c->left ? len : c->left;
+	p = cur_take(c, len);
+	for (unsigned j = 0; j < n; j++) {
+		bufs[j] = (struct vdriver_buf){
+			VDRIVER_BUFFERS + (q * NUM + i + j) * BUFFER, each };
+	}
+	if (p)
+		memcpy(d.mem + bufs[0].off, p, len);
+	vdriver_chain(&d, q, i, bufs, n);
+	eventfd_write(events[q], 1);
+}
+
 static void write_memory(struct cur *c)
 {
 	size_t off = cur_be16(c) * 16u, len = cur_u8(c);
@@ -158,7 +185,7 @@ static void write_memory(struct cur *c)
 
 static void record(struct cur *c)
 {
-	uint8_t type = cur_u8(c), request, flags, len;
+	uint8_t type = cur_u8(c) % RECORDS, request, flags, len;
 	const uint8_t *p;
 	size_t cut = 0;
 
@@ -198,7 +225,8 @@ static void record(struct cur *c)
 		flags = cur_u8(c);
 		offer(flags, cur_u8(c));
 		break;
-	default:
+	case 8:
+		good_chain(c);
 		break;
 	}
 	turn();
@@ -271,7 +299,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = open_fds() - 2;
 	while (c.left && !stops) {
 		/* Our own accesses are not to fail */
-		if (c.p[0] != 5 && ftruncate(d.fd, VDRIVER_SIZE))
+		if (c.p[0] % RECORDS != 5 && ftruncate(d.fd, VDRIVER_SIZE))
 			abort();
 		record(&c);
 	}
