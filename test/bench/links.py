@@ -95,26 +95,38 @@ def add(table, name, link, mbps, per_gb):
 
 # peer.c
 
-def host_process(net, job, table):
-    """The same by a process of the host, CPU of its own."""
+def host_one(net, job, s):
+    """What a process of the host gets there, and its own CPU seconds: of
+    children that were waited for, which the server `s` is not yet. Datagrams
+    leave by UDP_SEGMENT, the cheapest way there is."""
     far = "127.0.0.1" if job.where == "lo" else vm.REMOTE4
-    s = job.server(net)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if job.what == "down":
+        get = net.spawn(net.host, vm.XFER, "get", far, "9000", "none")
+        time.sleep(SECONDS)
+        s.kill()
+        text = get.communicate(timeout=20)[0]
+        net.end(get)
+    else:
+        argv = {"up": ("put", far, "9000", "0", "1", "none"),
+                "udp-up": ("-s", "uput", far, "9000", str(job.size)),
+                "udp-down": ("uget", far, "9000")}[job.what]
+        text = net.run(net.host, vm.XFER, "-d", str(SECONDS), *argv,
+                       timeout=SECONDS + 30)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if job.what == "udp-up":
+        s.wait(30)
+        text = s.stdout.read()
+    return vm.results(text), after.ru_utime + after.ru_stime - \
+        before.ru_utime - before.ru_stime
+
+
+def host_process(net, job, table):
+    s = job.server(net)
     try:
-        if job.what == "up":
-            r = vm.results(net.run(net.host, vm.XFER, "-d", str(SECONDS),
-                                   "put", far, "9000", "0", "1", "none"))
-        else:
-            get = net.spawn(net.host, vm.XFER, "get", far, "9000", "none")
-            time.sleep(SECONDS)
-            # Not waited for yet: its CPU is not among that of children
-            s.kill()
-            r = vm.results(get.communicate(timeout=20)[0])
-            net.end(get)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        r, cpu = host_one(net, job, s)
     finally:
         net.end(s)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     add(table, job.name, "host", r["mbps"], cpu / r["bytes"] * 1e9)
 
 
@@ -136,7 +148,7 @@ def bench_peer(net, n, table):
             continue
         for link in rotated(LINKS, n):
             peer_one(net, job, link, table)
-        if job.what in ("up", "down") and job.mtu == 65520:
+        if job.what not in ("rr", "crr") and job.mtu == 65520:
             host_process(net, job, table)
 
 
