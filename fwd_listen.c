@@ -9,6 +9,9 @@
  * may be used again at once: the loop has forgotten the events of a watch that
  * was deleted. Connections that were accepted live on without their listener.
  *
+ * A port that is listened on both ways, each leading to the other, is a circle:
+ * a client that has come by the same port before is none.
+ *
  * State: the table of listeners, of which no more is touched than was ever in
  * use at once; the first listener of each port, and the ports that have one;
  * the timer of those that are paused.
@@ -254,6 +257,68 @@ void fwd_listen_pause(struct fwd_listener *l, usec_t now)
 	fwd_listen_timer.fn = fwd_listen_resume;
 	if (!timer_armed(&fwd_listen_timer))
 		timer_arm(&fwd_listen_timer, now + FWD_LISTEN_PAUSE);
+}
+
+/**
+ * fwd_listen_note() - A flow past the link has a socket that leads to its server
+ * @f:		flow, in the table by its client's side alone
+ * @fd:		the socket, bound to an address and port by connect(2)
+ *
+ * Where that may be a listener of ours, the flow is found by this side, too: what
+ * the listener is to know as its client, see fwd_listen_is_circle().
+ */
+void fwd_listen_note(struct flow *f, int fd)
+{
+	struct flow_side *to = &f->side[TGT];
+	enum fwd_way there = to->place == FLOW_AT_NS ? FWD_OUT : FWD_IN;
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint e;
+
+	if (!fwd_listen_on(f->proto, there, to->rport) ||
+	    getsockname(fd, &sa.sa, &len))
+		return;
+	e = addr_from_sockaddr(&sa);
+	to->local = e.addr;
+	to->lport = e.port;
+	flow_hash(f, TGT);
+}
+
+/* The flow whose socket a client is, seen from the other end */
+static struct flow *fwd_listen_before(uint8_t proto, const struct flow_side *s)
+{
+	const struct flow_side end = {
+		.remote = s->local, .rport = s->lport,
+		.local = s->remote, .lport = s->rport, .place = s->place,
+	};
+	unsigned side;
+	struct flow *f = flow_lookup(proto, &end, &side);
+
+	return f && side == TGT ? f : NULL;
+}
+
+/**
+ * fwd_listen_is_circle() - Whether a client has come by the same port before
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @client:	its side, as accepted or received from
+ *
+ * A port listened on both ways, each leading to the other one: nobody is there,
+ * and it would go on until there are no descriptors.
+ *
+ * Return: true if so: to be refused
+ */
+bool fwd_listen_is_circle(uint8_t proto, const struct flow_side *client)
+{
+	const struct flow *f = fwd_listen_before(proto, client);
+
+	for (; f; f = fwd_listen_before(proto, &f->side[INI])) {
+		const struct flow_side *at = &f->side[INI];
+
+		if (at->place == client->place && at->lport == client->lport &&
+		    addr_equal(&at->local, &client->local))
+			return true;
+	}
+	return false;
 }
 
 static const char *fwd_option(uint8_t proto, enum fwd_way way)

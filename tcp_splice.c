@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_listen.h"
 #include "host/nssock.h"
 #include "host/tcpinfo.h"
 #include "lib/log.h"
@@ -549,6 +550,7 @@ static int tcp_splice_start(int client, const struct flow_side *from,
 		return rc;
 	}
 	flow_hash(f, INI);
+	fwd_listen_note(f, server);
 	stat_add(STAT_TCP_OPENED, 1);
 	return 0;
 }
@@ -568,7 +570,8 @@ void tcp_splice_open(int fd, const struct flow_side *from,
 	int rc;
 
 	tcp_splice_options(fd);
-	rc = tcp_splice_start(fd, from, to, now);
+	rc = fwd_listen_is_circle(IPPROTO_TCP, from) ? -ECONNREFUSED :
+	     tcp_splice_start(fd, from, to, now);
 	if (!rc)
 		return;
 	drop(rc == -ENOSPC ? DROP_TABLE_FULL : DROP_NO_SOCKET);

@@ -349,6 +349,7 @@ static int udp_splice_start(struct flow *f, usec_t now)
 	}
 	timer_arm(&u->timer, now + UDP_UNREPLIED);
 	flow_hash(f, INI);
+	fwd_listen_note(f, fd);
 	stat_add(STAT_UDP_FLOWS, 1);
 	return 0;
 }
@@ -400,6 +401,10 @@ bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
 	if (!f) {
 		if (!r || !fwd_splice(l->way, r, from, &to))
 			return false;
+		if (fwd_listen_is_circle(IPPROTO_UDP, from)) {
+			drop(DROP_NO_ROUTE);
+			return true;
+		}
 		f = udp_splice_open(from, &to, now);
 		if (!f)
 			return true;

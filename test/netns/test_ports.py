@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Forwarded ports, both ways: by number, automatic, by the bypass and by the
 tap, and what the server inside, or the one on the host, sees of it."""
+import os
 import socket
 import time
 
@@ -166,6 +167,44 @@ def test_nobody_listens(net, pasta, fam, way):
         c.close()
     except (ConnectionResetError, ConnectionRefusedError):
         pass
+
+
+@pytest.mark.parametrize("opts", [
+    (), ("--host-lo-to-ns-lo",), ("--splice-only",)])
+def test_by_number_never_loops(net, pasta, opts):
+    """A port that is listened on both ways, and nobody else listens: the
+    client is told so, and nothing goes in a circle."""
+    p = pasta(*(opts if "--splice-only" in opts else ("--config-net", *opts)),
+              "-t", "7491-7492:7492-7493", "-T", "7492-7493:7491-7492",
+              "-u", "7491-7492:7492-7493", "-U", "7492-7493:7491-7492")
+    for ns, port in (net.host, 7491), (p.ns, 7492):
+        for f in V4, V6:
+            assert reset_at_once(ns, port, f.lo)
+            c = ns.udp(f.lo)
+            c.sendto(b"x", (f.lo, port))
+            c.close()
+    time.sleep(0.3)
+    # a hundred wait for connections to come
+    assert descriptors(p) < 300
+
+
+def test_by_number_there_and_back(net, pasta, fam):
+    """From here to there and back to another port is no circle."""
+    p = pasta("--config-net", *NONE, "-t", "7494:7495", "-T", "7495:7496",
+              "-u", "7494:7495", "-U", "7495:7496", "--host-lo-to-ns-lo")
+    ls = net.host.listen(fam.lo, 7496)
+    c = net.host.connect(fam.lo, 7494)
+    s, _ = ls.accept()
+    s.settimeout(PATIENCE)
+    exchange(c, s)
+    ls.close()
+    s = net.host.udp(fam.lo, 7496)
+    udp_exchange(net.host.udp(fam.lo), s, (fam.lo, 7494), (10,))
+    assert p.stderr == ""
+
+
+def descriptors(p):
+    return sum(len(os.listdir("/proc/%d/fd" % pid)) for pid in p.processes())
 
 
 @pytest.mark.parametrize("way", ["in", "out"])
@@ -589,11 +628,11 @@ def test_resolver_at_another_loopback_address(net, pasta):
     u.close()
 
 
-def reset_at_once(ns, port):
+def reset_at_once(ns, port, addr="127.0.0.1"):
     """Accepted, since the port is forwarded, and then no more than that; or
     not even accepted."""
     try:
-        c = ns.connect("127.0.0.1", port)
+        c = ns.connect(addr, port)
     except (ConnectionRefusedError, ConnectionResetError):
         return True
     try:

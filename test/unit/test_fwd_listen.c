@@ -435,6 +435,87 @@ TEST(udp_port_shared_with_flows)
 	teardown();
 }
 
+static struct flow_side side_of(int fd, bool accepted)
+{
+	union sockaddr_any at, peer;
+	socklen_t len = sizeof(at);
+	struct endpoint a, p;
+
+	CHECK(!getsockname(fd, &at.sa, &len));
+	len = sizeof(peer);
+	CHECK(!getpeername(fd, &peer.sa, &len));
+	a = addr_from_sockaddr(&at);
+	p = addr_from_sockaddr(&peer);
+	if (accepted)
+		return (struct flow_side){
+			.remote = p.addr, .rport = p.port, .local = a.addr,
+			.lport = a.port, .place = FLOW_AT_HOST };
+	return (struct flow_side){
+		.remote = p.addr, .rport = p.port, .local = ADDR_ANY4,
+		.place = FLOW_AT_HOST };
+}
+
+/* A flow of a client that @from is, with @fd to the next server */
+static struct flow *flow_from(const struct flow_side *from, int fd)
+{
+	struct flow *f = flow_new(FLOW_TCP_SPLICE, IPPROTO_TCP);
+
+	f->side[INI] = *from;
+	f->side[TGT] = side_of(fd, false);
+	flow_hash(f, INI);
+	fwd_listen_note(f, fd);
+	return f;
+}
+
+/* From 2000 to 2001 is none, but from there to 2000 again is one */
+TEST(circles)
+{
+	int out[3], in[3], server;
+	struct flow_side from[3];
+	struct flow *a, *b, *c;
+
+	setup();
+	flow_init();
+	rule(&conf.tcp_ports, "::", 2000, 2001);
+	CHECK_EQ(start(), 0);
+	server = holder(SOCK_STREAM, "127.0.0.1", 2002);
+	for (unsigned i = 0; i < 3; i++) {
+		uint16_t port = i == 1 ? 2001 : 2000;
+
+		out[i] = connect_to(SOCK_STREAM, "127.0.0.1", port);
+		in[i] = accept(tcp_on(port)->watch.fd, NULL, NULL);
+		from[i] = side_of(in[i], true);
+	}
+	CHECK(!fwd_listen_is_circle(IPPROTO_TCP, &from[0]));
+	a = flow_from(&from[0], out[1]);
+	CHECK_EQ(a->hashed, 3);
+	CHECK(!fwd_listen_is_circle(IPPROTO_TCP, &from[1]));
+	b = flow_from(&from[1], out[2]);
+	CHECK(fwd_listen_is_circle(IPPROTO_TCP, &from[2]));
+	CHECK(!fwd_listen_is_circle(IPPROTO_UDP, &from[2]));
+	/* another address of that port may lead elsewhere */
+	a->side[INI].local = addr("127.0.0.2");
+	CHECK(!fwd_listen_is_circle(IPPROTO_TCP, &from[2]));
+	a->side[INI].local = from[0].local;
+	flow_end(a);
+	CHECK(!fwd_listen_is_circle(IPPROTO_TCP, &from[2]));
+	flow_end(b);
+	/* where nobody of ours listens, nothing is kept */
+	close(out[0]);
+	out[0] = connect_to(SOCK_STREAM, "127.0.0.1", 2002);
+	c = flow_from(&from[0], out[0]);
+	CHECK_EQ(c->hashed, 1);
+	CHECK_EQ(c->side[TGT].lport, 0);
+	flow_end(c);
+	flow_reap();
+	for (unsigned i = 0; i < 3; i++) {
+		close(out[i]);
+		close(in[i]);
+	}
+	close(server);
+	teardown();
+}
+
 /* Without a namespace nothing listens in it */
 TEST(no_namespace)
 {
