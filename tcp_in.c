@@ -451,27 +451,6 @@ static void tcp_text_and_fin(struct tcp_conn *c, const struct packet *p)
 		tcp_fin_at(c, end);
 }
 
-/**
- * tcp_in_again() - Offer the socket once more what it had refused
- * @c:		connection, in any state
- * @now:	turn's time, usec
- */
-void tcp_in_again(struct tcp_conn *c, usec_t now)
-{
-	bool ack_now = c->ack_now, fin;
-	uint32_t nxt = c->rcv_nxt;
-
-	if (!c->bounced || c->watch.fd < 0 || !tcp_sack_waits(c, nxt))
-		return;
-	tcp_in_begin(now);
-	fin = tcp_text_kept(c);
-	if (fin)
-		tcp_fin_at(c, nxt + (uint32_t)in.len);
-	else
-		tcp_flush(c);
-	c->ack_now = ack_now || c->rcv_nxt != nxt;
-}
-
 /* First, check the sequence number: does any of it lie in the window? */
 static bool tcp_acceptable(const struct tcp_conn *c, const struct packet *p)
 {
@@ -621,6 +600,28 @@ static enum tcp_verdict tcp_after_ack(struct tcp_conn *c)
 		c->rtx_at = in.now + TCP_TIME_WAIT;
 	}
 	return TCP_NEXT;
+}
+
+/**
+ * tcp_in_again() - Offer the socket once more what it had refused
+ * @c:		connection, in any state
+ * @now:	turn's time, usec
+ */
+void tcp_in_again(struct tcp_conn *c, usec_t now)
+{
+	bool ack_now = c->ack_now, fin;
+	uint32_t nxt = c->rcv_nxt;
+
+	if (!c->bounced || c->watch.fd < 0 || !tcp_sack_waits(c, nxt))
+		return;
+	tcp_in_begin(now);
+	fin = tcp_text_kept(c);
+	if (fin)
+		tcp_fin_at(c, nxt + (uint32_t)in.len);
+	else
+		tcp_flush(c);
+	c->ack_now = ack_now || c->rcv_nxt != nxt;
+	tcp_after_ack(c);
 }
 
 /* RFC 9293 3.10.7.4: SYN_RCVD and all synchronized states */

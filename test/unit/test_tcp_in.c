@@ -309,6 +309,36 @@ TEST(socket_takes_a_part_before_the_fin)
 	}
 }
 
+/* ... which ends a connection whose peer has finished: nothing of it is left */
+TEST(socket_takes_the_fin_later_and_the_peer_has_finished)
+{
+	tf_setup();
+	open_out();
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	sends(ACK, 0, 1, NULL, 0);
+	STATE(FIN_WAIT_2);
+	queue(ACK, 0, 1, "hello", 5);
+	queue(ACK | FIN, 5, 1, NULL, 0);
+	takes = 2;
+	flush();
+	SAW(ACK, 1, 2, 0);
+	STATE(FIN_WAIT_2);
+	/* the socket tells of room */
+	loop_mod(&conn()->watch, EPOLLOUT | EPOLLET);
+	tf_turns();
+	SAW(ACK, 1, 6, 0);
+	STATE(TIME_WAIT);
+	CHECK(conn()->watch.fd < 0);
+	HOST_GOT("hello");
+	CHECK(peer_eof());
+	tf_later(3 * USEC_PER_SEC);
+	QUIET();
+	CHECK(gone());
+	tf_teardown();
+}
+
 /* What was kept behind a FIN goes with it */
 TEST(gap_behind_the_fin)
 {
