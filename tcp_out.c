@@ -600,10 +600,11 @@ void tcp_out_keepalive(struct tcp_conn *c)
  */
 void tcp_out_urgent(struct tcp_conn *c)
 {
-	int at = 0, zero = 0;
+	int at = 0, zero = 0, queued = 0;
 	ssize_t n = 0;
 
-	if (ioctl(c->watch.fd, SIOCATMARK, &at) < 0)
+	if (ioctl(c->watch.fd, SIOCATMARK, &at) < 0 ||
+	    ioctl(c->watch.fd, SIOCINQ, &queued) < 0)
 		return;
 	if (!at) {
 		/* Else peeks begin at the head, and are to go on doing so */
@@ -614,6 +615,9 @@ void tcp_out_urgent(struct tcp_conn *c)
 		c->peek = UINT32_MAX;
 		n = recv(c->watch.fd, NULL, 1 << 30,
 			 MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+		/* Acknowledged and consumed since we were told: no mark */
+		if (n >= queued)
+			return;
 	}
 	/* Until our SYN is acknowledged, the queue begins behind it */
 	c->urgent_seq = c->snd_una + !tcp_conn_synchronized(c) +

@@ -1032,6 +1032,32 @@ TEST(urgent_data_twice)
 	tf_teardown();
 }
 
+/*
+ * The loop is told of an urgent byte, and hears before that the guest has it
+ * already: no other byte is marked
+ */
+TEST(urgent_data_is_acknowledged_meanwhile)
+{
+	int n;
+
+	tf_setup();
+	open_out();
+	CHECK_EQ(send(g.fd, "abU", 3, MSG_OOB), 3);
+	tf_turns();
+	SAW(ACK, 0, 0, 2);
+	SAW(ACK | URG, 2, 0, 1);
+	CHECK_EQ(send(g.fd, "cd", 2, 0), 2);
+	n = loop_wait(100);
+	CHECK_EQ(n, 1);
+	sends(ACK, 0, 3, NULL, 0);
+	loop_dispatch(n, tf_now);
+	SAW(ACK, 3, 0, 2);
+	peer_sends("ef", 2);
+	SAW(ACK, 5, 0, 2);
+	QUIET();
+	tf_teardown();
+}
+
 /* A connection peeks at all that is in flight, and consumes what is not */
 TEST(nothing_is_lost_or_twice)
 {
