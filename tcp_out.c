@@ -59,8 +59,9 @@ static bool tcp_probe_peek_off(int family)
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), zero = 0;
 	bool has;
 
+	/* Of a family that the kernel does not have there are no sockets */
 	if (fd < 0)
-		return false;
+		return errno == EAFNOSUPPORT;
 	has = !setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &zero, sizeof(zero));
 	close(fd);
 	return has;

@@ -10,12 +10,26 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "flow.h"
 #include "tcp.h"
 #include "tcp_loss.h"
 #include "test/unit/tcpfix.h"
+
+/* The kernel has no IPv6 (ipv6.disable=1, or built without) */
+static bool without_v6;
+
+/* In place of the C library's */
+int socket(int family, int type, int proto)
+{
+	if (without_v6 && family == AF_INET6) {
+		errno = EAFNOSUPPORT;
+		return -1;
+	}
+	return (int)syscall(SYS_socket, family, type, proto);
+}
 
 /* As many bytes as the guest got, in order, from off on */
 static int32_t received(int32_t off)
@@ -1030,6 +1044,25 @@ TEST(urgent_data_twice)
 	}
 	CHECK_EQ(seq, 11);
 	tf_teardown();
+}
+
+/* A host without IPv6 reads no byte twice where it need not */
+TEST(peek_off_without_ipv6)
+{
+	uint32_t peek[2];
+
+	for (int i = 0; i < 2; i++) {
+		tf_setup();
+		without_v6 = i;
+		tcp_out_init(&(struct tcp_limits){ 15, 6 });
+		without_v6 = false;
+		open_out();
+		peer_sends(pattern(0), 1000);
+		CHECK_EQ(received(0), 1000);
+		peek[i] = conn()->peek;
+		tf_teardown();
+	}
+	CHECK_EQ(peek[1], peek[0]);
 }
 
 /*
