@@ -87,25 +87,27 @@ static void resolv_nameserver(struct resolv *r, struct resolv_line *l)
 	r->servers++;
 }
 
-/* search and domain: the last line of the two counts */
+/* search and domain: the last line of the two counts that says anything */
 static void resolv_search(struct resolv *r, struct resolv_line *l)
 {
 	char name[RESOLV_NAME];
 
+	if (!resolv_word(l, name, sizeof(name)))
+		return;
 	r->domains = 0;
-	while (r->domains < RESOLV_DOMAINS &&
-	       resolv_word(l, name, sizeof(name))) {
+	do {
 		if (!value_domain(name, r->domain[r->domains], RESOLV_NAME))
 			r->domains++;
-	}
+	} while (r->domains < RESOLV_DOMAINS &&
+		 resolv_word(l, name, sizeof(name)));
 }
 
 static void resolv_domain(struct resolv *r, struct resolv_line *l)
 {
 	char name[RESOLV_NAME];
 
-	r->domains = resolv_word(l, name, sizeof(name)) &&
-		     !value_domain(name, r->domain[0], RESOLV_NAME);
+	if (resolv_word(l, name, sizeof(name)))
+		r->domains = !value_domain(name, r->domain[0], RESOLV_NAME);
 }
 
 static const struct {

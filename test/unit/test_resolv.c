@@ -87,6 +87,11 @@ TEST(search_and_domain)
 	CHECK(!strcmp(r.domain[0], "example.net"));
 	parse("search a.example\nsearch .\n");
 	CHECK_EQ(r.domains, 0);
+	/* a line that says nothing counts for nothing */
+	parse("domain example.net\nsearch \n");
+	CHECK_EQ(r.domains, 1);
+	parse("search a.example b.example\ndomain\n");
+	CHECK_EQ(r.domains, 2);
 	parse("search a..b ok.example .c\n");
 	CHECK_EQ(r.domains, 1);
 	CHECK(!strcmp(r.domain[0], "ok.example"));
