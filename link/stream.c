@@ -25,7 +25,8 @@
  * EPOLLOUT is armed only until it went, or to tell the writable event.
  *
  * The client's end is told to the user (down) only from the watch's handler,
- * never inside receive, reserve or flush, whose callers are busy with flows.
+ * never inside receive, reserve or flush, whose callers are busy with flows. One
+ * that takes no more may have sent something before: that is read first.
  *
  * Copies of ours: none in, none out. State: the client, buffers.
  */
@@ -69,6 +70,7 @@ _Static_assert(STREAM_RX_SIZE / 2 >= STREAM_PREFIX + STREAM_LENGTH_MAX,
  * @watch:	its watch; .fd -1: there is none
  * @events:	what the watch is armed for
  * @lost:	nothing more can come: to be closed by the handler
+ * @deaf:	it takes nothing more
  * @again:	the end of a pause, armed during one: the kernel had no memory
  *		for the socket, and would say so for ever
  */
@@ -76,6 +78,7 @@ static struct stream_client {
 	struct watch watch;
 	uint32_t events;
 	bool lost;
+	bool deaf;
 	struct timer again;
 } client = { .watch.fd = -1 };
 
@@ -126,6 +129,16 @@ static void stream_give_up(void)
 {
 	client.lost = true;
 	shutdown(client.watch.fd, SHUT_RDWR);
+}
+
+/* Have the handler called, which reads what is left and closes the client */
+static void stream_hang_up(void)
+{
+	client.deaf = true;
+	shutdown(client.watch.fd, SHUT_RDWR);
+	tx.first = tx.count = 0;
+	tx.end = 0;
+	tx.blocked = tx.wanted = false;
 }
 
 static void stream_arm(void)
@@ -283,7 +296,7 @@ static void stream_push(void)
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN && !stream_pause(errno)) {
-		stream_give_up();
+		stream_hang_up();
 		return;
 	}
 	if (n > 0)
@@ -304,13 +317,15 @@ static unsigned stream_reserve(struct loan *loans, unsigned n, size_t hlen,
 {
 	unsigned lent;
 
-	if (client.watch.fd < 0 || client.lost)
+	if (client.watch.fd < 0 || client.lost || client.deaf)
 		return 0;
 	tx.hlen = hlen;
 	tx.stride = STREAM_PREFIX + hlen + room;
 	lent = stream_fit(n);
 	if (lent < n) {
 		stream_push();
+		if (client.deaf)
+			return 0;
 		lent = stream_fit(n);
 		tx.wanted |= lent < n;
 	}
@@ -392,7 +407,7 @@ static void stream_forget(void)
 	tx.first = tx.count = 0;
 	tx.end = 0;
 	tx.blocked = tx.wanted = false;
-	client.lost = false;
+	client.lost = client.deaf = false;
 	timer_cancel(&client.again);
 }
 

@@ -531,6 +531,38 @@ TEST(out_to_a_guest_that_does_not_listen)
 	teardown();
 }
 
+/* What it sent last is read all the same: nobody else has it any more */
+static void left_with_last_words(bool blocked)
+{
+	size_t last;
+
+	setup_pair();
+	while (blocked && out(20, 54, 1446, 0) == 20)
+		link_flush();
+	wire_len = 0;
+	for (int i = 0; i < 300; i++)
+		wire_frame(100);
+	last = wire_len;
+	CHECK_EQ(write(peer, wire, last), last);
+	close(peer);
+	peer = -1;
+	out(3, 54, 100, 0);
+	wire_len = last;
+	link_flush();
+	CHECK_EQ(out(3, 54, 100, 0), 0);
+	turns();
+	wire_check();
+	CHECK_EQ(downs, 1);
+	CHECK_EQ(stops, 1);
+	teardown();
+}
+
+TEST(what_a_guest_that_left_sent_is_read)
+{
+	left_with_last_words(false);
+	left_with_last_words(true);
+}
+
 static char dir[] = "/tmp/test_stream_XXXXXX";
 static char path[64];
 
