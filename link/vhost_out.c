@@ -190,12 +190,16 @@ static bool out_lend(struct out_fill *f, const struct out_chain *c)
 
 /*
  * The queue will never hold a frame of that size: smaller ones from now on, and
- * whoever waits may try again
+ * whoever waits may try again. Not while something is on loan (@begin), which is
+ * counted with by its size.
  */
-static bool out_too_small(struct virtq *q, const struct out_fill *f)
+static bool out_too_small(struct virtq *q, unsigned begin,
+			  const struct out_fill *f)
 {
 	size_t fits = f->skip ? 0 : out.hlen + f->found;
 
+	if (begin)
+		return false;
 	out.again = true;
 	if (fits < OUT_FRAME_MIN)
 		return virtq_break(q, "receive buffers are too small");
@@ -213,16 +217,15 @@ static bool out_gather(struct virtq *q, struct out_fill *f)
 		struct out_chain *c;
 
 		if (out.next == out.count && !out_fetch(q)) {
-			if (!begin && (out.count >= q->num ||
-				       out.count == OUT_STOCK))
-				out_too_small(q, f);
+			if (out.count >= q->num || out.count == OUT_STOCK)
+				out_too_small(q, begin, f);
 			return false;
 		}
 		c = out_at(out.next++);
 		if (!out_walk(q, c))
 			return false;
 		if (!out_lend(f, c) || (f->skip + f->room && !out.merge))
-			return out_too_small(q, f);
+			return out_too_small(q, begin, f);
 	} while (f->skip + f->room);
 	return true;
 }

@@ -298,6 +298,25 @@ TEST(more_buffers_than_a_loan_has)
 	vdriver_close(&d);
 }
 
+/* Whoever has a loan counts with the size that it was asked for */
+TEST(a_smaller_buffer_behind_a_loan)
+{
+	setup(NUM, 12, false);
+	vdriver_chain(&d, 0, 0, &(struct vdriver_buf){ A, 65562 }, 1);
+	vdriver_chain(&d, 0, 16, &(struct vdriver_buf){ A + 65536, 65562 }, 1);
+	give(40, 10, 9000);
+	CHECK_EQ(vhost_out_reserve(&q, loans, 3, HLEN, 65000), 2);
+	CHECK_EQ(vhost_out_limit(), 65535 + 14);
+	write_loan(&loans[0], 0, 65000);
+	write_loan(&loans[1], 1, 100);
+	vhost_out_commit(&q, loans, 2);
+	CHECK_EQ(vhost_out_reserve(&q, loans, 1, HLEN, 65000), 0);
+	CHECK(vhost_out_again());
+	CHECK_EQ(vhost_out_limit(), 9000 - 12);
+	CHECK_EQ(out_frames(2, 8000, 8000), 2);
+	vdriver_close(&d);
+}
+
 TEST(a_queue_that_holds_nothing)
 {
 	setup(4, 12, true);
