@@ -227,14 +227,14 @@ static void tcp_conn_host(struct watch *w, uint32_t events, usec_t now)
 			return;
 	}
 	c->inactive = false;
+	if (events & EPOLLERR)
+		c->host_error = true;
 	if (events & (EPOLLIN | EPOLLERR))
-		c->drained = events & EPOLLERR && tcp_all_read(c);
+		c->drained = c->host_error && tcp_all_read(c);
 	if (events & EPOLLPRI)
 		tcp_out_urgent(c);
 	if (events & EPOLLRDHUP)
 		c->host_eof = true;
-	if (events & EPOLLERR)
-		c->host_error = true;
 	if (events & EPOLLOUT)
 		c->polled = false;
 	if (c->host_error && c->state == TCPS_SYN_SENT) {

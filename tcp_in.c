@@ -612,7 +612,8 @@ void tcp_in_again(struct tcp_conn *c, usec_t now)
 	bool ack_now = c->ack_now, fin;
 	uint32_t nxt = c->rcv_nxt;
 
-	if (!c->bounced || c->watch.fd < 0 || !tcp_sack_waits(c, nxt))
+	if (!c->bounced || c->host_error || c->watch.fd < 0 ||
+	    !tcp_sack_waits(c, nxt))
 		return;
 	tcp_in_begin(now);
 	fin = tcp_text_kept(c);

@@ -339,6 +339,36 @@ TEST(socket_takes_the_fin_later_and_the_peer_has_finished)
 	tf_teardown();
 }
 
+/*
+ * A socket that failed takes nothing of what waits for room: a guest that has no
+ * window is told by RST at once, whoever finds out first
+ */
+TEST(waiting_for_a_socket_that_fails)
+{
+	for (int told = 0; told < 2; told++) {
+		tf_setup();
+		open_out();
+		g.window = 0;
+		takes = 2;
+		sends(ACK, 0, 0, "hello", 5);
+		SAW(ACK, 0, 2, 0);
+		CHECK(conn()->bounced);
+		CHECK(!setsockopt(g.fd, SOL_SOCKET, SO_LINGER,
+				  &(struct linger){ .l_onoff = 1 },
+				  sizeof(struct linger)));
+		close(g.fd);
+		g.fd = -1;
+		if (!told)
+			sends(ACK, 2, 0, "llo", 3);
+		tf_turns();
+		while (waiting() > 1)
+			next();
+		SAW(RST | ACK, 0, 2, 0);
+		CHECK(gone());
+		tf_teardown();
+	}
+}
+
 /* What was kept behind a FIN goes with it */
 TEST(gap_behind_the_fin)
 {
