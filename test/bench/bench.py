@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Side by side, in one run, interleaved: our passt, Debian's of this release
-and of sid, and QEMU's user networking. Prints one table: medians, and the
-median over the rounds of ours to the best of the others.
+and of sid, and QEMU's user networking. Prints one table: medians, and ours to the
+best of the others: the mean of the ratios within rounds, and its standard error.
 
   guest   the same emulated guest for all, a NIC each; iperf3 and xfer
   peer    no guest: peer.c on the daemon's socket, so that its own limits show
@@ -21,6 +21,7 @@ BENCH_WITHOUT, names to leave out: ours bookworm sid user.
 Needs root, for the namespaces; the daemons run as an ordinary user.
 """
 import json
+import math
 import os
 import signal
 import statistics
@@ -60,19 +61,23 @@ class Table:
             value)
 
     def ratio(self, measure, names):
-        """Ours to the best of the others, turned so that above 1 is better:
-        the median over the rounds of each one's ratio within a round, since
-        a machine's speed changes from round to round; None without both."""
+        """Ours to the best of the others, turned so that above 1 is better,
+        and its standard error; None without both. A machine's speed changes
+        from round to round, twofold at times: the mean is that of the ratios
+        within rounds, a geometric one, in which a half and a double even out.
+        """
         row = self.samples[measure]
-        more = self.units[measure] == "Mbit/s"
+        sign = 1 if self.units[measure] == "Mbit/s" else -1
         worst = None
         for name in set(names) & set(row) - {"ours"}:
-            pairs = [(a, b) if more else (b, a)
-                     for a, b in zip(row.get("ours", ()), row[name])
-                     if a > 0 and b > 0]
-            if pairs:
-                r = statistics.median(a / b for a, b in pairs)
-                worst = r if worst is None else min(worst, r)
+            logs = [sign * math.log(a / b)
+                    for a, b in zip(row.get("ours", ()), row[name])
+                    if a > 0 and b > 0]
+            if logs:
+                r = math.exp(statistics.mean(logs))
+                error = r * statistics.stdev(logs) / math.sqrt(len(logs)) \
+                    if len(logs) > 1 else 0
+                worst = min(worst or (r, error), (r, error))
         return worst
 
     def show(self, title, names):
@@ -80,13 +85,13 @@ class Table:
         if not self.samples:
             return
         print(f"\n{title}\n{'':34}{'':>8}" +
-              "".join(f"{n:>10}" for n in names) + f"{'ours:best':>11}")
+              "".join(f"{n:>10}" for n in names) + f"{'ours:best':>15}")
         for measure, row in self.samples.items():
             mid = {n: statistics.median(v) for n, v in row.items()}
             r = self.ratio(measure, names)
             cells = "".join(f"{self.cell(mid.get(n)):>10}" for n in names)
-            print(f"{measure:34}{self.units[measure]:>8}{cells}"
-                  f"{'' if r is None else f'{r:.2f}':>11}")
+            text = f"{r[0]:.2f} +- {r[1]:.2f}" if r else ""
+            print(f"{measure:34}{self.units[measure]:>8}{cells}{text:>15}")
 
     @staticmethod
     def cell(v):
@@ -161,7 +166,7 @@ class Bed:
         return (loop if name == "user" else self.daemons[name].cpu()), loop
 
     def measure(self, table, name, job, what):
-        cpu, loop = self.cpu(name);
+        cpu, loop = self.cpu(name)
         try:
             r = what(self.guest)
         except (RuntimeError, TimeoutError, KeyError, ValueError) as e:
@@ -192,9 +197,9 @@ def bench_guest(net, found):
         bed = Bed(net, daemons)
         for n in range(ROUNDS):
             note(f"guest: round {n + 1} of {ROUNDS}")
-            for name in rotated(bed.names, n):
-                bed.use(name)
-                for job, what in GUEST_JOBS.items():
+            for job, what in GUEST_JOBS.items():
+                for name in rotated(bed.names, n):
+                    bed.use(name)
                     bed.measure(table, name, job, what)
         names = bed.names
     finally:
