@@ -75,7 +75,7 @@ static vhost_net_lost_fn net_lost;
 static struct timer net_timer;
 /* The guest is there, as the link's user knows it */
 static bool net_up;
-/* A loan was refused since the queue does not run */
+/* A loan was refused since the queue does not run: told of when one does */
 static bool net_refused;
 /* Something is new about the receive queue, too, when the timer fires */
 static bool net_rx_due;
@@ -578,7 +578,6 @@ void vhost_net_reset(void)
 		*q = (struct net_queue){ .vq.call_fd = -1, .kick.fd = -1,
 					 .err_fd = -1 };
 	}
-	net_refused = false;
 	vhost_out_begin();
 	vhost_net_features(0);
 }
@@ -619,7 +618,7 @@ const struct link_ops *vhost_net_init(vhost_net_lost_fn lost)
 {
 	net_lost = lost;
 	net_timer.fn = net_on_timer;
-	net_up = false;
+	net_up = net_refused = false;
 	for (unsigned i = 0; i < VHOST_NET_QUEUES; i++)
 		net_queues[i] = (struct net_queue){ .vq.call_fd = -1,
 						    .kick.fd = -1,

@@ -445,6 +445,30 @@ TEST(started_again_without_a_kick)
 	teardown();
 }
 
+/* Whoever was refused while the guest was started anew is told of room then */
+TEST(refused_before_the_device_is_reset)
+{
+	uint32_t base;
+
+	setup(BASIC);
+	turns();
+	CHECK_EQ(writables, 0);
+	CHECK_EQ(vhost_net_stop(0, &base), 0);
+	CHECK_EQ(vhost_net_stop(1, &base), 0);
+	CHECK_EQ(out(1), 0);
+	vhost_net_reset();
+	close_fds();
+	vhost_net_features(BASIC);
+	vdriver_queue(&d, 0, NUM);
+	give(0, 10);
+	queue_up(0, 0);
+	CHECK_EQ(vhost_net_enable(0, true), 0);
+	turns();
+	CHECK_EQ(writables, 1);
+	CHECK_EQ(out(1), 1);
+	teardown();
+}
+
 /*
  * A daemon was killed between showing the driver what it used and telling it:
  * the driver, which asked to be told of that, would not be told of more
