@@ -49,6 +49,19 @@ def backends():
             if n not in without and os.path.exists(p)}
 
 
+def mean_ratio(ours, others):
+    """The mean of the ratios within rounds, and its standard error; None
+    without any. A machine's speed changes from round to round, twofold at
+    times: the mean is a geometric one, in which a half and a double even out.
+    """
+    logs = [math.log(a / b) for a, b in zip(ours, others) if a > 0 and b > 0]
+    if not logs:
+        return None
+    r = math.exp(statistics.mean(logs))
+    spread = statistics.stdev(logs) if len(logs) > 1 else 0
+    return r, r * spread / math.sqrt(len(logs))
+
+
 class Table:
     """Samples by measure and backend, and how they are shown."""
 
@@ -62,23 +75,12 @@ class Table:
 
     def ratio(self, measure, names):
         """Ours to the best of the others, turned so that above 1 is better,
-        and its standard error; None without both. A machine's speed changes
-        from round to round, twofold at times: the mean is that of the ratios
-        within rounds, a geometric one, in which a half and a double even out.
-        """
+        as mean_ratio() has it."""
         row = self.samples[measure]
-        sign = 1 if self.units[measure] == "Mbit/s" else -1
-        worst = None
-        for name in set(names) & set(row) - {"ours"}:
-            logs = [sign * math.log(a / b)
-                    for a, b in zip(row.get("ours", ()), row[name])
-                    if a > 0 and b > 0]
-            if logs:
-                r = math.exp(statistics.mean(logs))
-                error = r * statistics.stdev(logs) / math.sqrt(len(logs)) \
-                    if len(logs) > 1 else 0
-                worst = min(worst or (r, error), (r, error))
-        return worst
+        more = self.units[measure] == "Mbit/s"
+        found = [mean_ratio(*(row["ours"], row[n])[::1 if more else -1])
+                 for n in names if n != "ours" and n in row and "ours" in row]
+        return min((r for r in found if r), default=None)
 
     def show(self, title, names):
         """Print it: medians, and ours to the best of the others."""

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ours over its stream socket and over vhost-user, driven by the same traffic,
-in one run, interleaved. Prints medians, the median of the ratios within each
-round, and what is asked for.
+in one run, interleaved. Prints medians, the mean of the ratios within rounds and
+its standard error, and what is asked for.
 
   peer     peer.c in the guest's place: no guest's cost, and no copy
   testpmd  DPDK's testpmd on the vhost-user socket: TCP of a namespace through
@@ -49,10 +49,8 @@ PEER_JOBS = [j for j in bench.PEER_JOBS if not j.v6 and j.size != 16000] + [
 
 
 def ratio(row):
-    """Of vhost-user to stream: the median over the rounds."""
-    pairs = [b / a for a, b in zip(row.get("stream", ()),
-                                   row.get("vhost-user", ())) if a]
-    return statistics.median(pairs) if pairs else None
+    """Of vhost-user to stream, and its standard error."""
+    return bench.mean_ratio(row.get("vhost-user", ()), row.get("stream", ()))
 
 
 def show(table, title, wanted):
@@ -60,15 +58,15 @@ def show(table, title, wanted):
     if any("host" in row for row in table.samples.values()):
         names.append("host")
     print(f"\n{title}\n{'':38}{'':>8}" +
-          "".join(f"{n:>12}" for n in names) + f"{'ratio':>8}")
+          "".join(f"{n:>12}" for n in names) + f"{'ratio':>9}")
     for measure, row in table.samples.items():
         unit, r = table.units[measure], ratio(row)
         cells = "".join(f"{table.cell(statistics.median(row[n]) if n in row else None):>12}"
                         for n in names)
-        text = "" if r is None else f"{r:8.2f}"
-        if unit in wanted and r is not None:
+        text = f"{r[0]:9.2f} +- {r[1]:.2f}" if r else ""
+        if unit in wanted and r:
             want, more = wanted[unit], unit == "Mbit/s"
-            met = r >= want if more else r <= want
+            met = r[0] >= want if more else r[0] <= want
             text += f"  {'>=' if more else '<='} {want}" + \
                 ("" if met else "  MISSED")
         print(f"{measure:38}{unit:>8}{cells}{text}")
@@ -82,8 +80,7 @@ def show_1500(table):
         if table.units[measure] != "Mbit/s" or "65520" not in measure or \
                 not small:
             continue
-        r = statistics.median(
-            b / a for a, b in zip(row["vhost-user"], small["vhost-user"]))
+        r, _ = bench.mean_ratio(small["vhost-user"], row["vhost-user"])
         print(f"{measure.replace(' 65520', ''):38}{r:8.2f}" +
               ("" if r >= WANTED_1500 else "  MISSED"))
 

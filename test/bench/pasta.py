@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """pasta side by side, in one run, interleaved, medians: ours, Debian's of this
 release and of sid, slirp4netns, and a plain veth pair between two namespaces.
-Prints each measure with what it is to reach, and how much of that it does.
+Prints each measure with what it is to reach, and how much of that it does: the
+mean of the ratios within rounds, and its standard error.
 
   tap     TCP by iperf3 and UDP of 1372 bytes by xfer, the server on the host's
           loopback, reached by the gateway's address; single streams, eight of
@@ -275,9 +276,9 @@ def bench_start(net, found, table, n):
 
 def best(*names, more=True):
     """The best of these in the same measure."""
-    def of(mid, measure):
-        v = [mid[measure][n] for n in names if n in mid[measure]]
-        return (max if more else min)(v) if v else None
+    def of(samples, measure):
+        v = [samples[measure][n] for n in names if n in samples[measure]]
+        return (max if more else min)(v, key=statistics.median, default=None)
     of.text = {DEBIAN: "Debian's", PEERS: "best peer"}.get(
         names, " ".join(names))
     return of
@@ -285,8 +286,8 @@ def best(*names, more=True):
 
 def own(measure):
     """Ours in another measure."""
-    def of(mid, _):
-        return mid.get(measure, {}).get("ours")
+    def of(samples, _):
+        return samples.get(measure, {}).get("ours")
     of.text = "ours: " + measure
     return of
 
@@ -313,24 +314,28 @@ WANTED = {
     DOWN + ", CPU": (0.7, less(best(*DEBIAN, more=False), "Debian's")),
     **{UP[cc] + ", CPU": (0.7, less(best(*DEBIAN, more=False), "Debian's"))
        for cc in CC},
-    "start": (100, less(lambda mid, measure: 1.0, "ms")),
+    "start": (100, less(lambda samples, measure:
+                        [1] * len(samples[measure]["ours"]), "ms")),
 }
 
 
-def verdict(mid, measure):
-    """Ratio, wanted ratio, and whether it is reached, as text."""
+def verdict(samples, measure):
+    """Ratio and its standard error, wanted ratio, and whether it is reached,
+    as text."""
     if measure not in WANTED:
         return ""
     factor, of = WANTED[measure]
-    ours, ref = mid[measure].get("ours"), of(mid, measure)
     text = f"{factor:g} x {of.text}" if of.text != "ms" else "100 ms"
     is_less = getattr(of, "less", False)
     bound = "at most" if is_less else "at least"
-    if not ours or not ref:
-        return f"{'-':>7}      {bound} {text}"
-    r = ours / ref
+    found = bench.mean_ratio(samples[measure].get("ours", ()),
+                             of(samples, measure) or ())
+    if not found:
+        return f"{'-':>13}      {bound} {text}"
+    r, error = found
     good = r <= factor if is_less else r >= factor
-    return f"{r:7.2f} {'    ' if good else 'MISS'} {bound} {text}"
+    return (f"{r:5.2f} +- {error:4.2f} {'    ' if good else 'MISS'} "
+            f"{bound} {text}")
 
 
 def show(table, names):
@@ -338,12 +343,12 @@ def show(table, names):
            for m, row in table.samples.items()}
     names = list(names) + ["host"]
     print(f"\npasta\n{'':42}{'':>7}" + "".join(f"{n:>9}" for n in names) +
-          f"{'ratio':>8}      wanted")
+          f"{'ratio':>9}          wanted")
     for m, row in mid.items():
         print(f"{m:42}{table.units[m]:>7}" + "".join(
             f"{table.cell(row.get(n)):>9}" for n in names) + " " +
-            verdict(mid, m))
-    missed = [m for m in mid if "MISS" in verdict(mid, m)]
+            verdict(table.samples, m))
+    missed = [m for m in mid if "MISS" in verdict(table.samples, m)]
     judged = [m for m in mid if m in WANTED]
     print(f"{len(judged) - len(missed)} of {len(judged)} reached")
 
