@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "flow.h"
+#include "fwd_listen.h"
 #include "lib/loop.h"
 #include "lib/timer.h"
 
@@ -41,6 +42,7 @@
  * @watch:	the connected socket
  * @timer:	its end; armed lazily: looks at @last when it fires
  * @last:	when a datagram last went either way
+ * @listener:	what answers a client whose port @watch could not have; else NULL
  * @stalled_next:	list of flows the link had no room for, index + 1
  * @stalled_prev:	the same
  * @expect:	largest datagram to expect from the socket, bytes
@@ -59,6 +61,7 @@ struct udp_flow {
 	struct watch watch;
 	struct timer timer;
 	usec_t last;
+	const struct fwd_listener *listener;
 	uint32_t stalled_next;
 	uint32_t stalled_prev;
 	uint32_t expect;

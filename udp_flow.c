@@ -32,6 +32,10 @@
  * same port to the same server: so the first of ours to take a port is bound
  * without, and what others hold counts as in use.
  *
+ * A forwarded port below 1024 may take a privilege that was given up by now: the
+ * flow's socket is then one of any port, which nobody speaks to, and the client
+ * goes on to be heard and answered by the listening socket (udp_splice.c).
+ *
  * Sockets are watched level-triggered: a batch a turn, then the next flow.
  *
  * State: the list of stalled flows.
@@ -297,6 +301,23 @@ static int udp_flow_connect_from(struct flow_side *host, uint16_t port)
 	return udp_flow_connect(host, "");
 }
 
+/*
+ * From the port that the client spoke to; or from any, and by the listening
+ * socket, where that one takes a privilege
+ */
+static int udp_flow_connect_inbound(struct flow *f, const struct fwd_listener *l)
+{
+	const char *ifname = fwd_listen_rule(l)->ifname;
+	struct flow_side *host = &f->side[INI], any = *host;
+	int fd = udp_flow_connect(host, ifname);
+
+	if (fd != -EACCES)
+		return fd;
+	udp_of(f)->listener = l;
+	any.lport = 0;
+	return udp_flow_connect(&any, ifname);
+}
+
 static int udp_flow_watch(struct flow *f, int fd, usec_t now)
 {
 	struct udp_flow *u = udp_of(f);
@@ -378,14 +399,14 @@ int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
  * @host:	the host's side: the client, and what it sent to; not in the
  *		table yet
  * @guest:	the guest's side, not in the table yet
- * @ifname:	interface that answers leave by, as the datagram came; "": routing
- *		decides
+ * @l:		listener that it came to; answers leave by the interface of its
+ *		rule
  * @now:	time
  * Return: the flow, or NULL with the drop counted
  */
 struct flow *udp_flow_open_inbound(const struct flow_side *host,
 				   const struct flow_side *guest,
-				   const char *ifname, usec_t now)
+				   const struct fwd_listener *l, usec_t now)
 {
 	struct flow *f = flow_new(FLOW_UDP, IPPROTO_UDP);
 	usec_t start;
@@ -400,7 +421,7 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 	udp_of(f)->guest = TGT;
 	/* Looks through all sockets that share the port */
 	start = slow_clock();
-	fd = udp_flow_connect(&f->side[INI], ifname);
+	fd = udp_flow_connect_inbound(f, l);
 	slow_call(now, slow_clock() - start);
 	if (udp_flow_start(f, fd, now)) {
 		drop(DROP_NO_SOCKET);

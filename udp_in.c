@@ -23,6 +23,7 @@
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_err.h"
+#include "udp_splice.h"
 
 /** Most datagrams a call */
 #define UDP_IN_BATCH	128
@@ -279,6 +280,21 @@ static bool udp_in_send_batch(struct flow *f)
 	return true;
 }
 
+/* To a client that is answered from the socket that it spoke to */
+static void udp_in_answer(struct flow *f, const struct packet *run)
+{
+	struct udp_in_cursor c = { run, 0 };
+
+	while (c.p) {
+		udp_in_fill(&c);
+		if (udp_splice_answer(udp_of(f)->listener, udp_host_side(f),
+				      batch.msg, batch.count))
+			continue;
+		for (unsigned i = 0; i < batch.count; i++)
+			drop(DROP_NO_SOCKET);
+	}
+}
+
 /**
  * udp_in_send() - Send a run of the guest's datagrams
  * @f:		the flow of all of them
@@ -290,6 +306,10 @@ const struct packet *udp_in_send(struct flow *f, const struct packet *run)
 {
 	struct udp_in_cursor c = { run, 0 };
 
+	if (udp_of(f)->listener) {
+		udp_in_answer(f, run);
+		return NULL;
+	}
 	while (c.p) {
 		const struct packet *first = c.p;
 

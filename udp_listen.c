@@ -120,7 +120,7 @@ static struct flow *udp_listen_flow(const struct fwd_listener *l,
 		drop(DROP_NO_ROOM);
 		return NULL;
 	}
-	return udp_flow_open_inbound(host, &guest, rule->ifname, now);
+	return udp_flow_open_inbound(host, &guest, l, now);
 }
 
 static void udp_listen_forward(const struct fwd_listener *l, unsigned i,

@@ -47,7 +47,7 @@
  * @watch:	socket connected to the server
  * @timer:	its end; armed lazily: looks at @last when it fires
  * @last:	when a datagram last went either way
- * @listener:	what the client sent to; see udp_splice_listener()
+ * @listener:	what the client sent to; see udp_splice_is_there()
  * @replied:	the server has spoken, too
  * @paused:	the socket is not watched until the timer fires
  * @stranded:	nothing can be sent any more: ends when the timer fires
@@ -96,17 +96,17 @@ static usec_t udp_splice_timeout(struct flow *f)
 }
 
 /*
- * Sends messages of the batch; what the socket does not take is dropped.
+ * Sends messages; what the socket does not take is dropped.
  * Return: 0, or the last error of these
  */
-static int udp_splice_send(int fd, unsigned count)
+static int udp_splice_send(int fd, struct mmsghdr *msg, unsigned count)
 {
 	unsigned i = 0;
 	bool again = false;
 	int error = 0;
 
 	while (i < count) {
-		int n = sendmmsg(fd, batch.msg + i, count - i,
+		int n = sendmmsg(fd, msg + i, count - i,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n > 0) {
@@ -145,7 +145,8 @@ void udp_splice_flush(void)
 {
 	if (batch.count) {
 		struct udp_splice *u = udp_splice_of(batch.flow);
-		int error = udp_splice_send(u->watch.fd, batch.count);
+		int error = udp_splice_send(u->watch.fd, batch.msg,
+					    batch.count);
 
 		if (fwd_is_stranded(-error))
 			udp_splice_strand(u);
@@ -201,18 +202,16 @@ static void udp_splice_pause(struct udp_splice *u, usec_t now)
 }
 
 /*
- * The listening socket, if it is still there. A slot of the table may have been
- * used again since: for the same port, it is as good.
+ * Whether a client's listening socket is still there. A slot of the table may have
+ * been used again since: for the same port, it is as good.
  */
-static const struct fwd_listener *udp_splice_listener(struct flow *f)
+static bool udp_splice_is_there(const struct fwd_listener *l,
+				const struct flow_side *client)
 {
-	const struct fwd_listener *l = udp_splice_of(f)->listener;
-	enum fwd_way way = f->side[INI].place == FLOW_AT_NS ? FWD_OUT : FWD_IN;
+	enum fwd_way way = client->place == FLOW_AT_NS ? FWD_OUT : FWD_IN;
 
-	if (!l->watch.fn || l->proto != IPPROTO_UDP || l->way != way ||
-	    l->port != f->side[INI].lport)
-		return NULL;
-	return l;
+	return l->watch.fn && l->proto == IPPROTO_UDP && l->way == way &&
+	       l->port == client->lport;
 }
 
 /* Address that an answer leaves from; an IPv6 socket takes IPv4 ones mapped */
@@ -250,26 +249,48 @@ static socklen_t udp_splice_client(const struct flow_side *client, bool v6,
 	return sizeof(sa->sin6);
 }
 
-/* The first @count of the answers, to the client */
-static void udp_splice_answer(struct flow *f, const struct fwd_listener *l,
-			      unsigned count)
+/**
+ * udp_splice_answer() - Answer a client from the socket that it spoke to
+ * @l:		listener that it was
+ * @client:	the client's side
+ * @msg:	messages with their data alone; what does not fit is dropped
+ * @count:	how many
+ * Return: true; false where the listener is gone
+ */
+bool udp_splice_answer(const struct fwd_listener *l,
+		       const struct flow_side *client, struct mmsghdr *msg,
+		       unsigned count)
 {
-	const struct flow_side *client = &f->side[INI];
 	union udp_splice_control control;
 	struct msghdr m = { 0 };
 	union sockaddr_any sa;
 
+	if (!udp_splice_is_there(l, client))
+		return false;
 	m.msg_name = &sa;
 	m.msg_namelen = udp_splice_client(client, l->v6, &sa);
 	udp_splice_from(&m, &control, client, l->v6);
 	for (unsigned i = 0; i < count; i++) {
+		m.msg_iov = msg[i].msg_hdr.msg_iov;
+		m.msg_iovlen = msg[i].msg_hdr.msg_iovlen;
+		msg[i].msg_hdr = m;
+	}
+	udp_splice_send(l->watch.fd, msg, count);
+	return true;
+}
+
+/* The first @count of the answers, to the client */
+static void udp_splice_pass(struct flow *f, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
 		batch.iov[i] = (struct iovec){ answers.iov[i].iov_base,
 					       answers.msg[i].msg_len };
-		m.msg_iov = &batch.iov[i];
-		m.msg_iovlen = 1;
-		batch.msg[i].msg_hdr = m;
+		batch.msg[i].msg_hdr = (struct msghdr){
+			.msg_iov = &batch.iov[i], .msg_iovlen = 1,
+		};
 	}
-	udp_splice_send(l->watch.fd, count);
+	udp_splice_answer(udp_splice_of(f)->listener, &f->side[INI], batch.msg,
+			  count);
 }
 
 static void udp_splice_replied(struct flow *f, usec_t now)
@@ -289,11 +310,10 @@ static void udp_splice_replied(struct flow *f, usec_t now)
 static void udp_splice_on_event(struct watch *w, uint32_t events, usec_t now)
 {
 	struct flow *f = flow_of((struct udp_splice *)(void *)w);
-	const struct fwd_listener *l = udp_splice_listener(f);
 	int n;
 
 	(void)events;
-	if (!l) {
+	if (!udp_splice_is_there(udp_splice_of(f)->listener, &f->side[INI])) {
 		udp_splice_close(f, now);
 		return;
 	}
@@ -304,7 +324,7 @@ static void udp_splice_on_event(struct watch *w, uint32_t events, usec_t now)
 	if (n <= 0)
 		return;
 	udp_splice_replied(f, now);
-	udp_splice_answer(f, l, (unsigned)n);
+	udp_splice_pass(f, (unsigned)n);
 }
 
 /* A socket connected to the server, or a negative error code */

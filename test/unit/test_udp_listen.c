@@ -5,8 +5,10 @@
 #include "udp.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fwd.h"
@@ -232,6 +234,37 @@ TEST(forwarded_ports)
 	forward_without_room();
 	forward_a_burst();
 	forward_in_turns();
+	teardown();
+}
+
+static void may_bind_low_ports(bool may)
+{
+	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct d[2];
+	uint32_t bit = 1U << CAP_NET_BIND_SERVICE;
+
+	CHECK(!syscall(SYS_capget, &h, d));
+	d[0].effective = may ? d[0].effective | bit : d[0].effective & ~bit;
+	CHECK(!syscall(SYS_capset, &h, d));
+}
+
+/* The port took a privilege that was given up since, as after setcap(8) */
+TEST(privileged_port)
+{
+	static const char start[] =
+		"/proc/sys/net/ipv4/ip_unprivileged_port_start";
+
+	CHECK(hostns_write(start, "6000"));
+	setup_with(65520, true);
+	may_bind_low_ports(false);
+	forward_from("127.0.0.1", "127.0.0.5", "192.0.2.1");
+	forward_from("::1", "::1", "fe80::1");
+	forward_from(CLIENTS, CLIENTS, CLIENTS);
+	forward_from("2001:db8:7::7", "2001:db8:7::7", "2001:db8:7::7");
+	forward_a_burst();
+	forward_in_turns();
+	may_bind_low_ports(true);
+	CHECK(hostns_write(start, "1024"));
 	teardown();
 }
 
