@@ -5,7 +5,8 @@
  * State: the pipes at hand, and how many are lent. A user without privileges
  * has room for some 16384 pages in all pipes together (pipe(7),
  * pipe-user-pages-soft); past that, new pipes have two pages and cannot grow.
- * Such a pipe is of no use here: it counts as none.
+ * Such a pipe is of no use here: it counts as none. And other programs are to
+ * have theirs: no pipe is made before it is needed.
  *
  * Invariant: pipes at hand are empty, and take PIPES_BYTES.
  */
@@ -13,16 +14,21 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-/** Pipes kept at hand */
+/** Pipes kept at hand, once they were made */
 #define PIPES_KEPT	16
+/** Of the descriptors that we may have, at most one in so many is for these */
+#define PIPES_SHARE	32
 /** Size asked for these, bytes; others are left at the default, PIPES_BYTES */
 #define PIPES_WANTED	(512 * 1024)
 
 static struct pipe_ends pipes_kept[PIPES_KEPT];
 static unsigned pipes_count;
 static unsigned pipes_lent;
+/* How many are kept */
+static unsigned pipes_most = PIPES_KEPT;
 
 static void pipes_close(const struct pipe_ends *p)
 {
@@ -32,7 +38,7 @@ static void pipes_close(const struct pipe_ends *p)
 
 static bool pipes_make(struct pipe_ends *p)
 {
-	bool large = pipes_lent + pipes_count < PIPES_KEPT;
+	bool large = pipes_lent + pipes_count < pipes_most;
 	int fd[2];
 
 	if (pipe2(fd, O_NONBLOCK | O_CLOEXEC))
@@ -46,13 +52,18 @@ static bool pipes_make(struct pipe_ends *p)
 }
 
 /**
- * pipes_init() - Make the pipes that are kept at hand
+ * pipes_init() - Find out how many pipes may be kept at hand
  */
 void pipes_init(void)
 {
-	while (pipes_count < PIPES_KEPT &&
-	       pipes_make(&pipes_kept[pipes_count]))
-		pipes_count++;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) ||
+	    r.rlim_cur / PIPES_SHARE / 2 >= PIPES_KEPT)
+		return;
+	pipes_most = (unsigned)(r.rlim_cur / PIPES_SHARE / 2);
+	if (!pipes_most)
+		pipes_most = 1;
 }
 
 /**
@@ -90,7 +101,7 @@ void pipes_give(const struct pipe_ends *p)
 {
 	assert(pipes_lent);
 	pipes_lent--;
-	if (pipes_count < PIPES_KEPT)
+	if (pipes_count < pipes_most)
 		pipes_kept[pipes_count++] = *p;
 	else
 		pipes_close(p);

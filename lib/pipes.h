@@ -4,7 +4,7 @@
  *
  * A pipe is lent while there is data in it and comes back empty, so there are
  * as many as there is data under way, not as many as there are connections.
- * Some are kept at hand; others are made as they are needed, up to a limit.
+ * They are made as they are needed, up to a limit, and some are kept then.
  */
 #ifndef LIB_PIPES_H
 #define LIB_PIPES_H

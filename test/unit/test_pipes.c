@@ -6,14 +6,61 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "test/unit/procs.h"
 #include "test/unit/unit.h"
 
 static struct pipe_ends p[PIPES_LENT + 1];
 static char data[PIPES_BYTES];
+
+static unsigned descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Where there are few descriptors, few are kept once there were many pipes */
+static void few(void)
+{
+	const struct rlimit low = { 128, 128 };
+	unsigned before = descriptors(), n = 0;
+
+	CHECK(!setrlimit(RLIMIT_NOFILE, &low));
+	pipes_init();
+	while (n < 32 && pipes_take(&p[n]))
+		n++;
+	CHECK_EQ(n, 32);
+	while (n)
+		pipes_give(&p[--n]);
+	CHECK(descriptors() <= before + 4);
+}
+
+TEST(with_few_descriptors)
+{
+	char said[1024];
+
+	CHECK_EQ(procs_run(few, said, sizeof(said)), 0);
+	fputs(said, stdout);
+	CHECK(!strstr(said, "failed:"));
+}
+
+/* Of what a user has for all pipes, one that needs none takes nothing */
+TEST(none_before_it_is_needed)
+{
+	unsigned before = descriptors();
+
+	pipes_init();
+	CHECK_EQ(descriptors(), before);
+	CHECK(pipes_ready());
+	CHECK_EQ(descriptors(), before + 2);
+}
 
 TEST(a_pipe_takes_what_was_promised)
 {

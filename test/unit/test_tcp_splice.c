@@ -71,6 +71,17 @@ static void setup_once(void)
 	CHECK(timer_init(now) >= 0);
 }
 
+/* A pipe each way is there already: descriptors are counted */
+static void setup_pipes(void)
+{
+	struct pipe_ends p[2];
+
+	CHECK(pipes_take(&p[0]));
+	CHECK(pipes_take(&p[1]));
+	pipes_give(&p[0]);
+	pipes_give(&p[1]);
+}
+
 /* Forwarded ports of former tests stay, and nobody connects to them any more */
 static void setup(void)
 {
@@ -88,6 +99,7 @@ static void setup(void)
 	guest_init(&(struct guest_conf){ .addr4 = ADDR_ANY4 });
 	fwd_init(&conf);
 	CHECK_EQ(tcp_init(&conf, now), 0);
+	setup_pipes();
 	fds = fd_count();
 }
 
