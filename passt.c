@@ -437,6 +437,20 @@ static void passt_log_open(const struct conf *c)
 		die("--log-file %s: %s", c->log_file, strerror(-rc));
 }
 
+/* What was to end us while the daemon started is to end that, too */
+static void passt_foreground_ended(pid_t pid)
+{
+	sigset_t early;
+
+	sigpending(&early);
+	if (!sigismember(&early, SIGTERM) && !sigismember(&early, SIGINT))
+		return;
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	sigprocmask(SIG_UNBLOCK, &early, NULL);
+	_exit(EXIT_FAILURE);
+}
+
 /*
  * What is left of the foreground process: it ends with 0 once the child says
  * that it is ready, or with 1 where the child ends before that. It writes the
@@ -450,8 +464,10 @@ static void passt_foreground(const struct conf *c, int ready_fd, pid_t pid)
 
 	n = read(ready_fd, &byte, 1);
 	rc = n < 0 ? -errno : n ? passt_pid_write(pid) : 0;
-	if (n > 0 && !rc)
+	if (n > 0 && !rc) {
+		passt_foreground_ended(pid);
 		_exit(EXIT_SUCCESS);
+	}
 	if (!n)
 		exit(EXIT_FAILURE);
 	kill(pid, SIGTERM);

@@ -287,6 +287,26 @@ def test_socket_in_a_directory_of_root(net, place):
         wait_for(lambda: gone(pid))
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_it_starts(net, place, sig):
+    """Held up by who is to read its PID: no daemon stays behind."""
+    os.mkfifo(place + "/fifo")
+    os.chmod(place + "/fifo", 0o666)
+    argv = rd.as_user(rd.binary(), "-s", place + "/s", "-P", place + "/fifo")
+    p = subprocess.Popen(net.host.cmd(*argv), env=rd.environ(),
+                         stderr=subprocess.DEVNULL)
+    wait_for(lambda: int(status(p.pid)["SigBlk"], 16) >> (sig - 1) & 1)
+    p.send_signal(sig)
+    with open(place + "/fifo", encoding="ascii") as f, \
+            open(place + "/pid", "w", encoding="ascii") as left:
+        left.write(f.read())
+    assert p.wait(PATIENCE) == -sig
+    with open(place + "/pid", encoding="ascii") as f:
+        pid = int(f.read())
+    wait_for(lambda: gone(pid))
+    assert not os.path.exists(place + "/s")
+
+
 def test_pid_to_a_device(net, place):
     r = rd.run(net, "-s", place + "/s", "-1", "-P", "/dev/null")
     assert r.returncode == 0, r.stderr
