@@ -429,6 +429,7 @@ static void passt_log_open(const struct conf *c)
 {
 	int rc;
 
+	log_stderr_own();
 	if (!*c->log_file)
 		return;
 	passt_file_make(&passt_log, c->log_file);

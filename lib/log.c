@@ -81,7 +81,8 @@ void log_init(const char *ident, enum log_level max)
 int log_file_open(const char *path, size_t max_size)
 {
 	mode_t mask = umask(0);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY |
+			    O_NONBLOCK, 0600);
 	int rc = fd < 0 ? -errno : 0;
 
 	umask(mask);
@@ -115,6 +116,24 @@ void log_to_syslog(void)
 	/* Reads the time zone while it can: localtime_r() will not again */
 	tzset();
 	log_syslog_fd = fd;
+}
+
+/**
+ * log_stderr_own() - Open a terminal that is stderr anew, so as not to wait there
+ *
+ * poll(2) calls a terminal ready that has room for a byte. Whoever else has it
+ * open is to wait as ever. Nothing changes where it may not be opened.
+ */
+void log_stderr_own(void)
+{
+	int fd = isatty(STDERR_FILENO) ?
+		 open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY |
+					 O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
 }
 
 /**
@@ -166,11 +185,18 @@ static void log_file_shrink(size_t size, size_t keep)
 static void log_write(int fd, const char *line, size_t len, bool *stuck)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int patience = log_dying ? -1 : *stuck ? 0 : LOG_PATIENCE;
 
-	*stuck = !poll(&p, 1, patience);
-	if (!*stuck && write(fd, line, len) < 0)
-		return;
+	while (len) {
+		int patience = log_dying ? -1 : *stuck ? 0 : LOG_PATIENCE;
+		ssize_t n;
+
+		*stuck = !poll(&p, 1, patience);
+		n = *stuck ? 0 : write(fd, line, len);
+		if (n <= 0)
+			return;
+		line += n;
+		len -= (size_t)n;
+	}
 }
 
 static void log_file_write(const char *line, size_t len)

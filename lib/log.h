@@ -41,6 +41,7 @@ bool log_enabled(enum log_level level);
 void log_init(const char *ident, enum log_level max);
 int log_file_open(const char *path, size_t max_size);
 void log_to_syslog(void);
+void log_stderr_own(void);
 void log_stderr_off(void);
 void log_msg(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -204,6 +204,31 @@ TEST(nobody_reads)
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
+/* As of a connection that is down; poll(2) would have us write there */
+static void say_to_dead_terminal(void)
+{
+	int pty = posix_openpt(O_RDWR | O_NOCTTY), fd;
+
+	if (pty < 0 || grantpt(pty) || unlockpt(pty))
+		_exit(1);
+	fd = open(ptsname(pty), O_RDWR | O_NOCTTY);
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+		_exit(1);
+	log_stderr_own();
+	alarm(10);
+	for (unsigned i = 0; i < 10000; i++)
+		warn("a line that is as long as those of a daemon often are");
+	/* Others who write there, or read, wait as ever */
+	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+		_exit(2);
+}
+
+TEST(nobody_reads_the_terminal)
+{
+	said(say_to_dead_terminal);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+
 static void say_to_file(void)
 {
 	umask(0777);
