@@ -26,6 +26,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
@@ -56,6 +57,9 @@
 #include "tap.h"
 #include "tcp.h"
 #include "udp.h"
+
+/** How often a pipe is tried that nobody reads yet, nanoseconds */
+#define PASST_READER_POLL	(10 * 1000 * 1000)
 
 /**
  * struct passt_file - a file that we made and remove at the end
@@ -349,23 +353,50 @@ static void passt_modules_init(const struct conf *c, int pcap_fd, usec_t now)
 }
 
 /*
+ * A pipe that somebody reads by now, to be held until it is opened by whoever
+ * writes to it; -1: no pipe. It is waited for until we are told to end.
+ */
+static int passt_await_reader(const char *option, const char *path)
+{
+	static const struct timespec wait = { .tv_nsec = PASST_READER_POLL };
+	struct stat st;
+	sigset_t end;
+	int fd;
+
+	if (stat(path, &st) || !S_ISFIFO(st.st_mode))
+		return -1;
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigaddset(&end, SIGINT);
+	while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 &&
+	       errno == ENXIO) {
+		if (sigtimedwait(&end, NULL, &wait) > 0)
+			die("%s %s: nobody reads it", option, path);
+	}
+	return fd;
+}
+
+/*
  * Opened while we may, written once ready: what stands in it until then may be
  * another daemon's, and stays if we fail
  */
 static void passt_pid_open(const char *path)
 {
 	struct stat st;
+	int fd, reader;
 	bool made;
-	int fd;
 
 	if (!*path)
 		return;
+	reader = passt_await_reader("--pid", path);
 	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	made = fd >= 0;
 	if (!made && errno == EEXIST)
 		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		die("--pid %s: %s", path, strerror(errno));
+	if (reader >= 0)
+		close(reader);
 	if (made || (!fstat(fd, &st) && S_ISREG(st.st_mode)))
 		passt_file_note(&passt_pid, path, made);
 	passt_pid_fd = fd;
@@ -414,14 +445,17 @@ static void passt_tell(const struct conf *c)
 
 static int passt_pcap_open(const struct conf *c)
 {
-	int fd;
+	int fd, reader;
 
 	if (!*c->pcap)
 		return -1;
 	passt_file_make(&passt_pcap, c->pcap);
+	reader = passt_await_reader("--pcap", c->pcap);
 	fd = pcap_open(c->pcap);
 	if (fd < 0)
 		die("--pcap %s: %s", c->pcap, strerror(-fd));
+	if (reader >= 0)
+		close(reader);
 	return fd;
 }
 

@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -287,24 +288,53 @@ def test_socket_in_a_directory_of_root(net, place):
         wait_for(lambda: gone(pid))
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
-def test_signal_while_it_starts(net, place, sig):
-    """Held up by who is to read its PID: no daemon stays behind."""
+@pytest.fixture
+def fifo(place):
     os.mkfifo(place + "/fifo")
     os.chmod(place + "/fifo", 0o666)
-    argv = rd.as_user(rd.binary(), "-s", place + "/s", "-P", place + "/fifo")
-    p = subprocess.Popen(net.host.cmd(*argv), env=rd.environ(),
-                         stderr=subprocess.DEVNULL)
-    wait_for(lambda: int(status(p.pid)["SigBlk"], 16) >> (sig - 1) & 1)
+    return place + "/fifo"
+
+
+def starting(net, place, *opts):
+    """In the background; its signals are set up by now."""
+    argv = rd.as_user(rd.binary(), "-s", place + "/s", *opts)
+    p = subprocess.Popen(net.host.cmd(*argv), env=rd.environ(), text=True,
+                         stderr=subprocess.PIPE)
+    wait_for(lambda: int(status(p.pid)["SigIgn"], 16) >>
+             (signal.SIGXFSZ - 1) & 1)
+    return p
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_it_starts(net, place, fifo, sig):
+    """Held up by who is to read its PID: no daemon stays behind."""
+    fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(fd, b"\n" * (1 << 20))
+    p = starting(net, place, "-P", fifo)
     p.send_signal(sig)
-    with open(place + "/fifo", encoding="ascii") as f, \
-            open(place + "/pid", "w", encoding="ascii") as left:
-        left.write(f.read())
+    pid = b""
+    while not re.search(rb"\d\n", pid):
+        assert select.select([fd], [], [], PATIENCE)[0]
+        pid += os.read(fd, 1 << 20)
+    os.close(fd)
+    with open(place + "/pid", "wb") as left:
+        left.write(pid.strip())
     assert p.wait(PATIENCE) == -sig
-    with open(place + "/pid", encoding="ascii") as f:
-        pid = int(f.read())
-    wait_for(lambda: gone(pid))
+    p.stderr.close()
+    wait_for(lambda: gone(int(pid)))
     assert not os.path.exists(place + "/s")
+
+
+@pytest.mark.parametrize("opt", ["--pid", "--pcap"])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_pipe_that_nobody_reads(net, place, fifo, opt, sig):
+    """Waited for, until we are to end."""
+    p = starting(net, place, "-l", place + "/log", opt, fifo)
+    p.send_signal(sig)
+    assert p.wait(PATIENCE) == 1
+    assert p.stderr.read() == "%s %s: nobody reads it\n" % (opt, fifo)
+    p.stderr.close()
+    assert os.listdir(place) == ["fifo"]
 
 
 def test_pid_to_a_device(net, place):
