@@ -51,15 +51,19 @@
 #define VU_FEATURES		(VHOST_NET_FEATURES | VU_F_LOG_ALL | \
 				 VU_F_PROTOCOL)
 
-#define VU_PROTOCOL_MQ		((uint64_t)1 << 0)
 #define VU_PROTOCOL_LOG_SHMFD	((uint64_t)1 << 1)
 #define VU_PROTOCOL_RARP	((uint64_t)1 << 2)
 #define VU_PROTOCOL_REPLY_ACK	((uint64_t)1 << 3)
 #define VU_PROTOCOL_NET_MTU	((uint64_t)1 << 4)
 #define VU_PROTOCOL_RESET	((uint64_t)1 << 13)
 #define VU_PROTOCOL_MEM_SLOTS	((uint64_t)1 << 15)
-#define VU_PROTOCOL_FEATURES	(VU_PROTOCOL_MQ | VU_PROTOCOL_LOG_SHMFD | \
-				 VU_PROTOCOL_RARP | VU_PROTOCOL_REPLY_ACK | \
+/**
+ * Not multiqueue: there is one pair, as each front-end takes for granted then.
+ * What GET_QUEUE_NUM says means pairs for QEMU, queues for others and by the
+ * document: one would be too few for those, two too many for QEMU.
+ */
+#define VU_PROTOCOL_FEATURES	(VU_PROTOCOL_LOG_SHMFD | VU_PROTOCOL_RARP | \
+				 VU_PROTOCOL_REPLY_ACK | \
 				 VU_PROTOCOL_NET_MTU | VU_PROTOCOL_RESET | \
 				 VU_PROTOCOL_MEM_SLOTS)
 
@@ -415,10 +419,9 @@ static int vu_set_vring_err(struct vu_message *m)
 	return vu_vring_fd(m, vhost_net_set_err);
 }
 
-/* Pairs, as QEMU counts a network device's */
 static int vu_get_queue_num(struct vu_message *m)
 {
-	return vu_answer(m, VHOST_NET_PAIRS);
+	return vu_answer(m, VHOST_NET_QUEUES);
 }
 
 static int vu_set_vring_enable(struct vu_message *m)

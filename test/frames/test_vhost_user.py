@@ -103,9 +103,9 @@ def test_offered(front):
         vhost.GUEST_ANNOUNCE
     assert f.ask_u64(vhost.GET_FEATURES) == want
     assert f.ask_u64(vhost.GET_PROTOCOL_FEATURES) == \
-        vhost.P_MQ | vhost.P_LOG | vhost.P_RARP | vhost.P_ACK | \
+        vhost.P_LOG | vhost.P_RARP | vhost.P_ACK | \
         vhost.P_MTU | vhost.P_RESET | vhost.P_SLOTS
-    assert f.ask_u64(vhost.GET_QUEUE_NUM) == 1
+    assert f.ask_u64(vhost.GET_QUEUE_NUM) == 2
     assert f.ask_u64(vhost.GET_MAX_MEM_SLOTS) >= 8
 
 
