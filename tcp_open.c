@@ -333,7 +333,8 @@ static void tcp_accept(struct watch *w, uint32_t events, usec_t now)
 			fwd_listen_pause(l, now);
 		} else if (errno == EINVAL) {
 			/* It listens no more, and tells so for ever: ss(8) -K */
-			warn("port %u: the listening socket was ended", l->port);
+			warn_limited("port %u: the listening socket was ended",
+				     l->port);
 			fwd_listen_close(l);
 		}
 		return;

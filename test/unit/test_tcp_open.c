@@ -22,6 +22,7 @@
 #include "lib/slow.h"
 #include "tcp.h"
 #include "test/unit/hostns.h"
+#include "test/unit/procs.h"
 #include "test/unit/tcpfix.h"
 
 static char text[64];
@@ -664,6 +665,38 @@ TEST(listener_is_ended)
 	tf_turns();
 	SAW(SYN, -1, 0, 0);
 	tf_teardown();
+}
+
+static void listener_is_ended_again(void)
+{
+	struct fwd_port p = { .proto = IPPROTO_TCP, .way = FWD_IN,
+			      .families = FWD_V4 | FWD_V6 };
+
+	tf_setup();
+	p.rule = fwd_rule(IPPROTO_TCP, FWD_IN, 0);
+	p.port = p.rule->first;
+	for (int i = 0; i < 20; i++) {
+		struct fwd_listener *l = fwd_listen_on(IPPROTO_TCP, FWD_IN,
+						       p.port);
+
+		CHECK(!shutdown(l->watch.fd, SHUT_RDWR));
+		tf_turns();
+		CHECK_EQ(fwd_listen_open(&p), 0);
+	}
+	tf_teardown();
+}
+
+/* A namespace that ends what follows its ports again and again fills no log */
+TEST(listener_is_ended_for_ever)
+{
+	char said[4096], *at = said;
+	unsigned n = 0;
+
+	CHECK_EQ(procs_run(listener_is_ended_again, said, sizeof(said)), 0);
+	CHECK(!strstr(said, "failed:"));
+	for (; (at = strstr(at, "was ended")); at++)
+		n++;
+	CHECK(n < 10);
 }
 
 /* A server whose queue is full: it does not answer any more */
