@@ -210,7 +210,8 @@ void tcp_window_took(struct tcp_conn *c, size_t len)
 {
 	uint32_t cost = (uint32_t)len + (uint32_t)(len >> 3) + 2048;
 
-	c->looks = 0;
+	if (len)
+		c->looks = 0;
 	c->room = c->room > cost ? c->room - cost : 0;
 	if (len >= TCP_WINDOW_MUCH && !c->widened && tcp_window_is_narrow(c))
 		tcp_window_widen(c);

@@ -629,7 +629,7 @@ static bool forbid_meminfo(void)
 }
 
 /*
- * The last test: a kernel that does not count the room tells of none either, but
+ * The last tests: a kernel that does not count the room tells of none either, but
  * the guest's probes find it
  */
 TEST(without_meminfo)
@@ -664,6 +664,32 @@ TEST(without_meminfo)
 	CHECK_EQ(edge, conn()->rcv_nxt - g.iss - 1);
 	CHECK_EQ(tf_turns(), 0);
 	QUIET();
+	tf_teardown();
+}
+
+/* What is refused there is offered again a few times, not for ever */
+TEST(without_meminfo_no_circles)
+{
+	int32_t end;
+
+	open_slow(8);
+	for (end = 1; (uint32_t)end < edge;) {
+		end = fill(end, 1460, 10);
+		usleep(20000);
+		tf_later(USEC_PER_SEC);
+		hears();
+	}
+	CHECK(!setsockopt(conn()->watch.fd, SOL_SOCKET, SO_SNDBUF, &(int){ 1 },
+			  sizeof(int)));
+	for (int i = 0; i < 100 && !conn()->bounced; i++, end += 1000) {
+		conn()->rcv_adv = conn()->rcv_nxt + 1000;
+		sends(ACK, end, 0, pattern((size_t)end), 1000);
+	}
+	CHECK(conn()->bounced);
+	CHECK(conn()->ack_at);
+	tf_later(USEC_PER_SEC);
+	CHECK(conn()->bounced);
+	CHECK(!conn()->ack_at);
 	tf_teardown();
 }
 
