@@ -223,13 +223,19 @@ static int isolation_mount_root(void)
 	return -errno;
 }
 
+/* 0, or a negative error code: others would see what is mounted */
+static int isolation_keep_mounts(void)
+{
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : 0;
+}
+
 /* An empty root that cannot be written to; the old one is gone */
 static void isolation_root(bool chroot_fallback)
 {
-	int rc;
+	int rc = isolation_keep_mounts();
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		die("Cannot make mounts private: %s", strerror(errno));
+	if (rc)
+		die("Cannot make mounts private: %s", strerror(-rc));
 	rc = isolation_mount_root();
 	if (rc)
 		die("Cannot mount an empty root: %s", strerror(-rc));
@@ -346,6 +352,9 @@ void isolation_helper(const struct isolation *how, uid_t uid, gid_t gid)
 	rc = isolation_set_caps(~0ULL);
 	if (!rc && unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS))
 		rc = -errno;
+	/* Not in a chroot */
+	if (!rc)
+		rc = isolation_keep_mounts();
 	if (rc) {
 		warn("The helper has no mount namespace of its own: %s",
 		     strerror(-rc));

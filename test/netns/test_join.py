@@ -12,6 +12,7 @@ import pytest
 from rig import daemon as rd
 from rig import pasta as rp
 from rig.flows import wait_for
+from rig.net import V4
 from rig.wait import Stopwatch
 
 NAME = "rig-netns"
@@ -248,6 +249,27 @@ def test_root_of_a_user_namespace(net, pasta, held, spawn, fam):
     with open("/proc/%d/status" % p.pid, encoding="ascii") as f:
         assert re.search(r"^Uid:\t%d\t" % rp.uid(), f.read(), re.M)
     assert hello(net, spawn, n, fam) == "hello\n"
+
+
+# A root that is no mount's, with all that the machine's has
+CHROOT = """cd %s
+for d in /*; do
+	if [ -L $d ]; then cp -P $d .
+	elif [ -d $d ]; then mkdir .$d; mount --rbind $d .$d; fi
+done
+chroot . "$@" -P $PWD/pid
+nsenter -t %d -n ip -br addr
+kill $(cat pid)"""
+
+
+def test_root_in_a_chroot(run, held, place):
+    """No user namespace can be made there, nor mounts kept from others."""
+    h = held()
+    r = run("--config-net", "--netns", "/proc/%d/ns/net" % h.pid, drop=False,
+            prefix=("unshare", "-m", "sh", "-ec", CHROOT % (place, h.pid),
+                    "sh"))
+    assert r.returncode == 0, r.stderr
+    assert V4.guest + "/24" in r.stdout and r.left == []
 
 
 def test_two_for_two(net, pasta, held, spawn, fam):
