@@ -61,8 +61,8 @@ part_setup()
 	if [ ! -x test/setup.sh ]; then
 		say "setup: no test/setup.sh"
 	elif [ "$(id -u)" != 0 ]; then
-		say "setup: not root, nothing is installed: if something" \
-		    "is missing, run test/setup.sh as root"
+		say "setup: not root: nothing is installed, and tests that" \
+		    "make network namespaces will fail"
 	elif ! test/setup.sh; then
 		say "setup: failed"
 		failed=$((failed + 1))
