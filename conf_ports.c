@@ -79,23 +79,39 @@ static bool conf_ports_same(const struct port_rule *a,
 	       !strcmp(a->ifname, b->ifname);
 }
 
+/* What an option adds is looked at, not once more what was there before it */
+static void conf_ports_check(const struct option_choice *choice,
+			     const struct portspec_context *ctx,
+			     const struct conf_ports_how *how)
+{
+	const struct option_def *o = choice->o;
+	static struct portspec one;
+	char why[CONF_PORTS_WHY];
+
+	one.given = one.none = false;
+	one.count = 0;
+	if (conf_ports_parse(&one, choice->text, *ctx, o->max & CONF_PORTS_UDP,
+			     why))
+		option_bad(o, choice->text, why);
+	for (unsigned i = 0; i < one.count; i++) {
+		if (i && conf_ports_same(&one.rule[i - 1], &one.rule[i]))
+			continue;
+		option_check(o, choice->text,
+			     conf_ports_cannot(how, o, &one.rule[i]));
+	}
+}
+
 static void conf_ports_read_one(const struct option_choice *choice,
 				const struct portspec_context *ctx,
 				const struct conf_ports_how *how)
 {
 	const struct option_def *o = choice->o;
-	struct portspec *s = o->to;
 	char why[CONF_PORTS_WHY];
 
-	if (conf_ports_parse(s, choice->text, *ctx, o->max & CONF_PORTS_UDP,
-			     why))
+	conf_ports_check(choice, ctx, how);
+	if (conf_ports_parse(o->to, choice->text, *ctx,
+			     o->max & CONF_PORTS_UDP, why))
 		option_bad(o, choice->text, why);
-	for (unsigned i = 0; i < s->count; i++) {
-		if (i && conf_ports_same(&s->rule[i - 1], &s->rule[i]))
-			continue;
-		option_check(o, choice->text,
-			     conf_ports_cannot(how, o, &s->rule[i]));
-	}
 }
 
 /**

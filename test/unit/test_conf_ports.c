@@ -67,8 +67,8 @@ TEST(very_many)
 
 	setup();
 	for (unsigned i = 0; i < CONF_PORT_OPTIONS; i++) {
-		snprintf(text[i], sizeof(text[i]), "127.0.0.1/%u:%u",
-			 2000 + 2 * i, 3000 + 3 * i);
+		snprintf(text[i], sizeof(text[i]), "127.0.0.%u/%u:%u",
+			 1 + i % 100, 2000 + 2 * i, 3000 + 3 * i);
 		conf_ports_note(&wish, &t, text[i]);
 	}
 	read_all(false);
