@@ -630,14 +630,16 @@ int fwd_socket_alone(const struct flow_side *host)
  * @rc:		negative error code of its last try
  *
  * The host has lost the address that it speaks from (EINVAL or ENETUNREACH, as
- * the kernel's age is), the interface that it is bound to (ENODEV), or the way.
- * Another one may have all of them: see fwd_has_way().
+ * the kernel's age is), the interface that it is bound to (ENODEV), or the way;
+ * or somebody has ended the socket (EDESTADDRREQ, ss -K). Another one may have all
+ * of them: see fwd_has_way().
  *
  * Return: true if so
  */
 bool fwd_is_stranded(int rc)
 {
-	return rc == -ENETUNREACH || rc == -EINVAL || rc == -ENODEV;
+	return rc == -ENETUNREACH || rc == -EINVAL || rc == -ENODEV ||
+	       rc == -EDESTADDRREQ;
 }
 
 static uint32_t *fwd_held_of(const struct flow_side *host)

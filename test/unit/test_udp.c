@@ -297,6 +297,33 @@ TEST(a_flow_outlives_the_hosts_ipv6_address)
 	close(fd);
 }
 
+/* An administrator has ended it, and the guest goes on speaking */
+TEST(a_flow_outlives_its_socket)
+{
+	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct endpoint e, from = { 0 };
+	char data[16];
+	int fd;
+
+	setup();
+	fd = host_socket(CLIENTS, 0, &e);
+	guest_sends(CLIENTS, e.port, "a", 1);
+	CHECK_EQ(host_receives(fd, data, 16, &from), 1);
+	/* what ss -K does to it */
+	CHECK(!connect(udp_of(only_flow())->watch.fd, &none, sizeof(none)));
+	guest_sends(CLIENTS, e.port, "b", 1);
+	CHECK_EQ(host_receives(fd, data, 16, &from), 1);
+	CHECK_EQ(data[0], 'b');
+	CHECK_EQ(from.port, GUEST_PORT);
+	CHECK_EQ(host_sends(fd, &from, "c", 1), 1);
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
+	CHECK(guest_got(0, CLIENTS, e.port, "c", 1));
+	CHECK_EQ(flow_count(), 1);
+	close(fd);
+	teardown();
+}
+
 /* Two servers see the same port: RFC 4787 REQ-1 */
 TEST(one_port_for_all_destinations)
 {
