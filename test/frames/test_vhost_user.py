@@ -147,9 +147,10 @@ def test_any_layout(front, cuts, indirect):
 
 
 def test_not_before_the_kick(front):
-    """A queue is stopped until it is kicked for the first time."""
+    """What comes after a queue was looked at waits for a kick."""
     f = front()
     at = buffers(f)
+    f.sync()
     tx = f.rings[1]
     tx.set_desc(0, G + put(f, HDR + ARPING), 12 + len(ARPING))
     tx.offer(0)
