@@ -6,12 +6,13 @@
  * frames from the one queue of a pair, vhost_out.c puts them into the other.
  *
  * A queue runs once it is set up and has a descriptor for kicks, until it is
- * stopped. No kick need begin it, as older versions of the interoperability
- * document say: a driver that kicked before, or waits for frames, does not know
- * that its hypervisor was resumed. A guest that breaks a queue's rules halts the
- * device: one message, the error descriptors tell the hypervisor, the guest has
- * left (down) until its driver starts anew. That, and whatever else cannot be
- * done within the link's functions, is done by a timer that is due at once.
+ * stopped, or set up anew. No kick need begin it, as older versions of the
+ * interoperability document say: a driver that kicked before, or waits for
+ * frames, does not know that its hypervisor was resumed. A guest that breaks a
+ * queue's rules halts the device: one message, the error descriptors tell the
+ * hypervisor, the guest has left (down) until its driver starts anew. That, and
+ * whatever else cannot be done within the link's functions, is done by a timer
+ * that is due at once.
  *
  * System calls: one write() a turn and queue at most, where the driver asks for
  * it. State: the queues and what was negotiated.
@@ -173,6 +174,17 @@ static void net_rise(usec_t now)
 	link_events()->up(now);
 }
 
+/* At once, there may be no other kick: as many as there can be */
+static void net_discard(struct net_queue *q)
+{
+	unsigned n = 0;
+
+	do {
+		vhost_in_discard(&q->vq);
+		n += LINK_BATCH;
+	} while (!vhost_in_is_idle() && n <= q->vq.num);
+}
+
 static void net_run_tx(struct net_queue *q, usec_t now)
 {
 	if (!net_usable(q))
@@ -182,7 +194,7 @@ static void net_run_tx(struct net_queue *q, usec_t now)
 		net_rise(now);
 		link_events()->readable(now);
 	} else {
-		vhost_in_discard(&q->vq);
+		net_discard(q);
 	}
 	/* So much a turn; the others have theirs first */
 	if (!vhost_in_is_idle())
@@ -259,7 +271,8 @@ static void net_look(usec_t now)
 		net_rx_due = false;
 		net_run_rx(&net_queues[NET_RX], now);
 	}
-	net_run_tx(&net_queues[NET_TX], now);
+	if (net_queues[NET_TX].enabled)
+		net_run_tx(&net_queues[NET_TX], now);
 }
 
 static void net_on_timer(struct timer *t, usec_t now)
@@ -364,12 +377,35 @@ static struct net_queue *net_queue_at(unsigned i)
 	return i < VHOST_NET_QUEUES ? &net_queues[i] : NULL;
 }
 
+/* Nothing is kept, and the ring is as whoever comes next may need it */
+static void net_put_down(struct net_queue *q)
+{
+	if (!net_usable(q) || !q->enabled)
+		return;
+	virtq_kicks_on(&q->vq, 1);
+	if (q == &net_queues[NET_RX])
+		vhost_out_end(&q->vq);
+	virtq_publish(&q->vq);
+	virtq_signal(&q->vq);
+}
+
+static void net_stop(struct net_queue *q)
+{
+	net_put_down(q);
+	net_unwatch(q);
+	q->running = q->halted = false;
+}
+
 /**
  * vhost_net_set_num() - Set a queue's size
  * @i:		queue
  * @num:	descriptors
  *
- * Return: 0; -EINVAL: no such queue or size; -EBUSY: it runs
+ * Of one that runs it is the end, without a look at its rings: some hypervisors
+ * only disable the queues of a guest that has reset its device, and then set up
+ * others.
+ *
+ * Return: 0; -EINVAL: no such queue or size
  */
 int vhost_net_set_num(unsigned i, uint32_t num)
 {
@@ -377,8 +413,10 @@ int vhost_net_set_num(unsigned i, uint32_t num)
 
 	if (!q || !num || num > VIRTQ_NUM_MAX || num & (num - 1))
 		return -EINVAL;
-	if (q->running)
-		return -EBUSY;
+	if (q->running || q->halted) {
+		net_unwatch(q);
+		q->running = q->halted = false;
+	}
 	q->vq.num = num;
 	q->vq.desc = NULL;
 	return 0;
@@ -422,20 +460,6 @@ int vhost_net_set_base(unsigned i, uint32_t base)
 		return -EBUSY;
 	q->vq.last_avail = (uint16_t)base;
 	return 0;
-}
-
-static void net_stop(struct net_queue *q)
-{
-	if (net_usable(q)) {
-		/* While its ring is still there: whoever comes next may need it */
-		virtq_kicks_on(&q->vq, 1);
-		if (q == &net_queues[NET_RX])
-			vhost_out_end(&q->vq);
-		virtq_publish(&q->vq);
-		virtq_signal(&q->vq);
-	}
-	net_unwatch(q);
-	q->running = q->halted = false;
 }
 
 /**
@@ -538,8 +562,12 @@ int vhost_net_set_err(unsigned i, int fd)
 
 /**
  * vhost_net_enable() - Let a queue have effects, or none
- * @i:		queue; while disabled, frames are dropped, and none are sent
+ * @i:		queue; while disabled, frames that it is kicked for are dropped,
+ *		and none are sent
  * @on:		which
+ *
+ * A disabled one is not written to but after a kick: its memory may be the
+ * guest's again, for anything.
  *
  * Return: 0; -EINVAL: no such queue
  */
@@ -549,6 +577,8 @@ int vhost_net_enable(unsigned i, bool on)
 
 	if (!q)
 		return -EINVAL;
+	if (!on)
+		net_put_down(q);
 	q->enabled = on;
 	net_soon();
 	return 0;
