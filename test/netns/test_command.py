@@ -383,10 +383,11 @@ def test_interrupt_ends_command_and_us(terminal):
     assert t.end() in (130, -signal.SIGINT)
 
 
-def signals(pid, which):
-    """Whether SIGINT is among those that /proc/PID/status names."""
+def signals(pid, which, sig=signal.SIGINT):
+    """Whether a signal is among those that /proc/PID/status names."""
     with open("/proc/%d/status" % pid, encoding="ascii") as f:
-        return int(re.search(which + r":\s(\w+)", f.read())[1], 16) & 2
+        return int(re.search(which + r":\s(\w+)", f.read())[1], 16) >> \
+            (sig - 1) & 1
 
 
 def test_interrupt_while_we_start(terminal, place):
@@ -394,19 +395,37 @@ def test_interrupt_while_we_start(terminal, place):
     fifo = place + "/pid"
     os.mkfifo(fifo)
     os.chmod(fifo, 0o666)
+    fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(fd, b"\n" * (1 << 20))
     t = terminal(rp.binary(), "-q", "-P", fifo, "sh", "-c",
                  "echo ready; exec sleep 50")
 
     def both(which):
-        pids = rp.marked(t.m.mark)
+        pids = [p for p in rp.marked(t.m.mark)
+                if os.getpgid(p) == os.tcgetpgrp(t.fd)]
         return len(pids) == 2 and all(signals(p, which) for p in pids)
-    # us and what waits to run it; the PID file waits for who reads it
+    # us and what waits to run it; the PID waits for room in the pipe
     wait_for(lambda: both("SigBlk"))
     t.type("\x03")
     wait_for(lambda: both("ShdPnd"))
-    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    while select.select([fd], [], [], 0)[0]:
+        os.read(fd, 1 << 20)
     assert t.end() in (130, -signal.SIGINT)
     os.close(fd)
+
+
+def test_interrupt_while_nobody_reads_the_pid(terminal, place):
+    """A pipe is waited for until we are to end: nothing is left then."""
+    fifo = place + "/pid"
+    os.mkfifo(fifo)
+    os.chmod(fifo, 0o666)
+    t = terminal(rp.binary(), "-q", "-P", fifo, "sleep", "50")
+    # Held back since before this one is ignored
+    wait_for(lambda: any(signals(p, "SigIgn", signal.SIGXFSZ)
+                         for p in rp.marked(t.m.mark)))
+    t.type("\x03")
+    assert t.end() == 1
+    wait_for(lambda: not rp.marked(t.m.mark))
 
 
 def test_terminal_goes(terminal):
