@@ -420,11 +420,11 @@ def test_interrupt_while_nobody_reads_the_pid(terminal, place):
     os.mkfifo(fifo)
     os.chmod(fifo, 0o666)
     t = terminal(rp.binary(), "-q", "-P", fifo, "sleep", "50")
-    # Held back since before this one is ignored
+    # Held back since before this one is ignored; it may come before we wait
     wait_for(lambda: any(signals(p, "SigIgn", signal.SIGXFSZ)
                          for p in rp.marked(t.m.mark)))
     t.type("\x03")
-    assert t.end() == 1
+    assert t.end() in (1, 130, -signal.SIGINT)
     wait_for(lambda: not rp.marked(t.m.mark))
 
 
