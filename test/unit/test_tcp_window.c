@@ -96,6 +96,23 @@ static uint32_t queued(uint32_t *sndbuf)
 	return mem[SK_MEMINFO_WMEM_QUEUED];
 }
 
+/*
+ * Until the window is closed, and what the kernel still moves to its peer makes no
+ * room. Return: behind the last byte
+ */
+static int32_t fill_window(void)
+{
+	int32_t end;
+
+	for (end = 1; (uint32_t)end < edge;) {
+		end = fill(end, 1460, 10);
+		usleep(20000);
+		tf_later(USEC_PER_SEC);
+		hears();
+	}
+	return end;
+}
+
 /* It closes before the socket is full: nothing bounces, all is acknowledged */
 TEST(closes_in_time)
 {
@@ -103,13 +120,7 @@ TEST(closes_in_time)
 	int32_t end;
 
 	open_slow(8);
-	/* until what the kernel still moves to its peer makes no room */
-	for (end = 1; (uint32_t)end < edge;) {
-		end = fill(end, 1460, 10);
-		usleep(20000);
-		tf_later(USEC_PER_SEC);
-		hears();
-	}
+	end = fill_window();
 	CHECK(end > 30000);
 	CHECK_EQ(conn()->rcv_nxt - g.iss - 1, end);
 	CHECK(queued(&sndbuf) <= sndbuf + 65536);
@@ -673,12 +684,7 @@ TEST(without_meminfo_no_circles)
 	int32_t end;
 
 	open_slow(8);
-	for (end = 1; (uint32_t)end < edge;) {
-		end = fill(end, 1460, 10);
-		usleep(20000);
-		tf_later(USEC_PER_SEC);
-		hears();
-	}
+	end = fill_window();
 	CHECK(!setsockopt(conn()->watch.fd, SOL_SOCKET, SO_SNDBUF, &(int){ 1 },
 			  sizeof(int)));
 	for (int i = 0; i < 100 && !conn()->bounced; i++, end += 1000) {
