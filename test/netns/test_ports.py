@@ -34,6 +34,16 @@ def exchange(c, s, n=3000):
     c.close()
 
 
+def leads(client, addr, at, server, to):
+    """Who connects to one port there is served at the other one."""
+    ls = server.listen(addr, to)
+    c = client.connect(addr, at)
+    s, _ = ls.accept()
+    s.settimeout(PATIENCE)
+    exchange(c, s)
+    ls.close()
+
+
 def refused(ns, addr, port):
     try:
         ns.connect(addr, port).close()
@@ -109,17 +119,8 @@ def test_splice_only(net, pasta, fam):
     p = pasta(*NONE, "-t", "7407", "-T", "7408", "-u", "7407", "--splice-only",
               "--host-lo-to-ns-lo")
     assert [i["ifname"] for i in p.ns.ip("link")] == ["lo"]
-    ls = p.ns.listen(fam.lo, 7407)
-    c = net.host.connect(fam.lo, 7407)
-    s, _ = ls.accept()
-    s.settimeout(PATIENCE)
-    exchange(c, s)
-    ls = net.host.listen(fam.lo, 7408)
-    c = p.ns.connect(fam.lo, 7408)
-    s, _ = ls.accept()
-    s.settimeout(PATIENCE)
-    exchange(c, s)
-    ls.close()
+    leads(net.host, fam.lo, 7407, p.ns, 7407)
+    leads(p.ns, fam.lo, 7408, net.host, 7408)
     u = p.ns.udp(fam.lo, 7407)
     c = net.host.udp(fam.lo)
     c.sendto(b"x", (fam.lo, 7407))
@@ -192,12 +193,7 @@ def test_by_number_there_and_back(net, pasta, fam):
     """From here to there and back to another port is no circle."""
     p = pasta("--config-net", *NONE, "-t", "7494:7495", "-T", "7495:7496",
               "-u", "7494:7495", "-U", "7495:7496", "--host-lo-to-ns-lo")
-    ls = net.host.listen(fam.lo, 7496)
-    c = net.host.connect(fam.lo, 7494)
-    s, _ = ls.accept()
-    s.settimeout(PATIENCE)
-    exchange(c, s)
-    ls.close()
+    leads(net.host, fam.lo, 7494, net.host, 7496)
     s = net.host.udp(fam.lo, 7496)
     udp_exchange(net.host.udp(fam.lo), s, (fam.lo, 7494), (10,))
     assert p.stderr == ""
