@@ -126,11 +126,16 @@ static int fwd_set_freebind(int fd, const struct addr *a)
 	return fwd_set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 }
 
-/* The address that a datagram was sent to comes with it */
+/*
+ * The address that a datagram was sent to comes with it; that of IPv4, where an
+ * IPv6 socket takes it, too, as IPv4 sockets are told
+ */
 static int fwd_set_pktinfo(int fd, const struct addr *a)
 {
-	if (addr_is_v4(a))
-		return fwd_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	int rc = fwd_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+
+	if (rc || addr_is_v4(a))
+		return rc;
 	return fwd_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 

@@ -36,7 +36,8 @@
 
 union udp_listen_control {
 	struct cmsghdr align;
-	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+		  CMSG_SPACE(sizeof(struct in_pktinfo))];
 };
 
 static struct {
@@ -46,31 +47,38 @@ static struct {
 	struct iovec iov[UDP_LISTEN_BATCH];
 } batch;
 
-/* Address that a datagram was sent to; on a dual-stack socket an IPv4 one is
- * given v4-mapped
+/* What was sent to all of a network came to the one address that we have there */
+static struct addr udp_listen_local4(const struct in_pktinfo *info)
+{
+	struct addr to = addr_from_v4(&info->ipi_addr);
+
+	return addr_is_unicast(&to) && info->ipi_spec_dst.s_addr ?
+	       addr_from_v4(&info->ipi_spec_dst) : to;
+}
+
+/*
+ * Address that a datagram was sent to; of an IPv4 one, an IPv6 socket tells both
+ * ways, and IPv6's first
  */
 static bool udp_listen_local(struct msghdr *m, struct flow_side *host)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		struct in6_pktinfo info6;
+		struct in_pktinfo info4;
+
 		if (c->cmsg_level == IPPROTO_IPV6 &&
 		    c->cmsg_type == IPV6_PKTINFO) {
-			struct in6_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			host->local = addr_from_v6(&info.ipi6_addr);
+			memcpy(&info6, CMSG_DATA(c), sizeof(info6));
+			host->local = addr_from_v6(&info6.ipi6_addr);
 			if (addr_is_link_local6(&host->local))
-				host->ifindex = info.ipi6_ifindex & 0x3fffffff;
-			return addr_is_unicast(&host->local);
+				host->ifindex = info6.ipi6_ifindex & 0x3fffffff;
 		}
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-			struct in_pktinfo info;
-
-			memcpy(&info, CMSG_DATA(c), sizeof(info));
-			host->local = addr_from_v4(&info.ipi_addr);
-			return addr_is_unicast(&host->local);
+			memcpy(&info4, CMSG_DATA(c), sizeof(info4));
+			host->local = udp_listen_local4(&info4);
 		}
 	}
-	return false;
+	return addr_is_unicast(&host->local);
 }
 
 static bool udp_listen_host_side(const struct fwd_listener *l, unsigned i,

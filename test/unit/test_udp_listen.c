@@ -216,6 +216,53 @@ static void forward_in_turns(void)
 	flow_reap();
 }
 
+/*
+ * To all hosts of a network: each comes once, and who asks that way is answered
+ * from the address that this one has there
+ */
+static void forward_a_broadcast(uint16_t port)
+{
+	struct endpoint c, from = { 0 }, to = { .addr = addr("127.255.255.255"),
+						.port = port };
+	const struct addr own = addr("127.0.0.1");
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	int fd = host_socket("127.0.0.1", 0, &c), on = 1;
+	struct packet p;
+	char data[16];
+
+	memlink_clear();
+	CHECK(!setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)));
+	for (uint8_t i = 0; i < 3; i++) {
+		CHECK_EQ(host_sends(fd, &to, &i, 1), 1);
+		turns();
+		CHECK_EQ(memlink_sent(), i + 1U);
+		CHECK(guest_got(i, "192.0.2.1", c.port, &i, 1));
+	}
+	p = packet_to("192.0.2.1", c.port, &iov);
+	p.sport = port;
+	udp_input(&p, now);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
+	CHECK(addr_equal(&from.addr, &own) && from.port == port);
+	CHECK_EQ(flow_count(), 1);
+	flow_guest_left(now);
+	flow_reap();
+	close(fd);
+}
+
+TEST(broadcasts)
+{
+	setup_with(65520, true);
+	forward_a_broadcast(FORWARDED);
+	teardown();
+	setup_with(65520, false);
+	conf.udp_ports.count = 1;
+	conf.udp_ports.rule[0].listen = ADDR_ANY4;
+	fwd_init(&conf);
+	CHECK_EQ(udp_init(&conf, now), 0);
+	forward_a_broadcast(FORWARDED + 1);
+	teardown();
+}
+
 TEST(forwarded_ports)
 {
 	setup_with(65520, true);
