@@ -111,10 +111,13 @@ static void udp_err_queued(struct flow *f, const struct sock_extended_err *ee,
  * @f:		flow
  *
  * Also takes the pending error off the socket: the next call on it meets none.
+ *
+ * Return: true where that says that somebody has ended the socket (ss -K): it is
+ *	   connected no more, and hears whoever sends to its port
  */
-void udp_err_drain(struct flow *f)
+bool udp_err_drain(struct flow *f)
 {
-	int fd = udp_of(f)->watch.fd, pending;
+	int fd = udp_of(f)->watch.fd, pending = 0;
 	socklen_t pending_len = sizeof(pending);
 
 	for (unsigned i = 0; i < UDP_ERR_BATCH; i++) {
@@ -137,4 +140,5 @@ void udp_err_drain(struct flow *f)
 			udp_err_queued(f, ee, data, (size_t)n);
 	}
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &pending, &pending_len);
+	return pending == ECONNABORTED;
 }

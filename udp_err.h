@@ -9,7 +9,7 @@
 #include "icmp.h"
 #include "lib/iov.h"
 
-void udp_err_drain(struct flow *f);
+bool udp_err_drain(struct flow *f);
 void udp_err_report(struct flow *f, struct icmp_error *e,
 		    const struct slice *payload);
 

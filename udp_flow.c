@@ -191,8 +191,10 @@ static void udp_flow_on_event(struct watch *w, uint32_t events, usec_t now)
 	struct flow *f = flow_of(u);
 	int rc;
 
-	if (events & EPOLLERR)
-		udp_err_drain(f);
+	if (events & EPOLLERR && udp_err_drain(f)) {
+		udp_flow_close(f, now);
+		return;
+	}
 	if (!(events & EPOLLIN))
 		return;
 	rc = udp_out_recv(f);

@@ -6,7 +6,11 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -260,6 +264,74 @@ TEST(broadcasts)
 	fwd_init(&conf);
 	CHECK_EQ(udp_init(&conf, now), 0);
 	forward_a_broadcast(FORWARDED + 1);
+	teardown();
+}
+
+/* As `ss -K`. Return: false where the kernel cannot */
+static bool end_socket(int fd)
+{
+	struct {
+		struct nlmsghdr h;
+		struct inet_diag_req_v2 r;
+	} req = {
+		.h = { .nlmsg_len = sizeof(req), .nlmsg_type = SOCK_DESTROY,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.r = { .sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_UDP,
+		       .idiag_states = ~0U,
+		       .id.idiag_cookie = { INET_DIAG_NOCOOKIE,
+					    INET_DIAG_NOCOOKIE } },
+	};
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+	} answer = { .e.error = 1 };
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	int diag = socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+
+	CHECK(!getsockname(fd, &sa.sa, &len));
+	req.r.id.idiag_src[0] = sa.sin.sin_addr.s_addr;
+	req.r.id.idiag_sport = sa.sin.sin_port;
+	len = sizeof(sa);
+	CHECK(!getpeername(fd, &sa.sa, &len));
+	req.r.id.idiag_dst[0] = sa.sin.sin_addr.s_addr;
+	req.r.id.idiag_dport = sa.sin.sin_port;
+	CHECK_EQ(send(diag, &req, sizeof(req), 0), sizeof(req));
+	CHECK(recv(diag, &answer, sizeof(answer), 0) > 0);
+	close(diag);
+	return !answer.e.error;
+}
+
+/*
+ * An administrator has ended the socket of a client's flow. It is still bound to
+ * the port, and hears what others send there: they are clients of the port, too
+ */
+TEST(a_port_outlives_the_socket_of_a_client)
+{
+	struct endpoint c, other;
+	int fd = host_socket(CLIENTS, 0, &c);
+	int late = host_socket(CLIENTS, 0, &other);
+	struct endpoint to = { .addr = addr(CLIENTS), .port = FORWARDED };
+
+	setup_with(65520, true);
+	host_sends(fd, &to, "hi", 2);
+	turns();
+	CHECK(guest_got(0, CLIENTS, c.port, "hi", 2));
+	if (!end_socket(udp_of(only_flow())->watch.fd)) {
+		fprintf(stderr, "no SOCK_DESTROY here\n");
+		goto out;
+	}
+	turns();
+	host_sends(late, &to, "ho", 2);
+	turns();
+	CHECK(guest_got(1, CLIENTS, other.port, "ho", 2));
+	host_sends(fd, &to, "more", 4);
+	turns();
+	CHECK(guest_got(2, CLIENTS, c.port, "more", 4));
+	CHECK_EQ(flow_count(), 2);
+out:
+	close(fd);
+	close(late);
 	teardown();
 }
 
