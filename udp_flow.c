@@ -18,6 +18,9 @@
  * address that is no more, the flow ends with what the guest sends next and finds
  * another way, or, of IPv6, when the timer fires, and the guest begins another.
  *
+ * So does that of a client which the guest has not answered for a while, where it
+ * has another address by then: such a client may go on for ever.
+ *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
  * well-known ports have less). Timers are armed when a flow begins and when
@@ -151,16 +154,40 @@ static bool udp_flow_is_outdated(struct flow *f)
 	       fwd_has_way(IPPROTO_UDP, udp_guest_side(f));
 }
 
+/*
+ * A client that nobody answers goes to where its rule leads no more: the guest
+ * has another address
+ */
+static bool udp_flow_is_astray(struct flow *f)
+{
+	const struct udp_flow *u = udp_of(f);
+	const struct flow_side *host = udp_host_side(f);
+	const struct fwd_listener *l =
+		fwd_listen_on(IPPROTO_UDP, FWD_IN, host->lport);
+	struct flow_side guest;
+
+	if (u->guest == INI || u->heard || u->stalled || !l)
+		return false;
+	for (; l; l = fwd_listen_next(l)) {
+		if (fwd_to_guest(fwd_listen_rule(l), host, &guest) &&
+		    addr_equal(&guest.remote, &udp_guest_side(f)->remote))
+			return false;
+	}
+	return true;
+}
+
 static void udp_flow_on_timer(struct timer *t, usec_t now)
 {
 	struct udp_flow *u = (struct udp_flow *)
 		((uint8_t *)t - offsetof(struct udp_flow, timer));
 	usec_t due = u->last + udp_flow_timeout(u);
 
-	if (now >= due || udp_flow_is_outdated(flow_of(u))) {
+	if (now >= due || udp_flow_is_outdated(flow_of(u)) ||
+	    udp_flow_is_astray(flow_of(u))) {
 		udp_flow_close(flow_of(u), now);
 		return;
 	}
+	u->heard &= u->stalled;
 	if (u->stalled)
 		udp_flow_resume(u);
 	timer_arm(t, due);
@@ -177,6 +204,7 @@ void udp_flow_spoke(struct flow *f, unsigned side, usec_t now)
 	struct udp_flow *u = udp_of(f);
 
 	u->last = now;
+	u->heard |= side == u->guest;
 	if (side == INI || u->replied)
 		return;
 	u->replied = true;

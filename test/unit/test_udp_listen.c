@@ -335,6 +335,55 @@ out:
 	teardown();
 }
 
+/* Whether a datagram of a client comes to the guest at this address */
+static bool comes_to(int fd, const char *to)
+{
+	const struct endpoint e = { .addr = addr(CLIENTS), .port = FORWARDED };
+	const struct addr dst = addr(to);
+	struct packet p;
+
+	memlink_clear();
+	host_sends(fd, &e, "x", 1);
+	turns();
+	return memlink_sent() == 1 && parse(0, &p) && addr_equal(&p.dst, &dst);
+}
+
+/*
+ * A client that speaks without a pause, and is not answered: it is still heard
+ * when the guest has another address
+ */
+TEST(a_client_finds_the_guest_that_moved)
+{
+	const struct addr a = addr("192.0.2.77"), b = addr("192.0.2.78");
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	struct endpoint c;
+	int fd = host_socket(CLIENTS, 0, &c);
+	struct packet p;
+
+	setup_with(65520, true);
+	CHECK(comes_to(fd, "192.0.2.2"));
+	guest_learn_addr(&a);
+	for (unsigned i = 0; i < 4; i++) {
+		later(10);
+		comes_to(fd, "192.0.2.2");
+	}
+	CHECK(comes_to(fd, "192.0.2.77"));
+	CHECK_EQ(flow_count(), 1);
+	/* Who answers is there, whatever else the guest speaks from */
+	guest_learn_addr(&b);
+	for (unsigned i = 0; i < 60; i++) {
+		later(10);
+		CHECK(comes_to(fd, "192.0.2.77"));
+		p = packet_to(CLIENTS, c.port, &iov);
+		p.src = a;
+		p.sport = FORWARDED;
+		udp_input(&p, now);
+	}
+	CHECK_EQ(flow_count(), 1);
+	close(fd);
+	teardown();
+}
+
 TEST(forwarded_ports)
 {
 	setup_with(65520, true);
