@@ -260,6 +260,18 @@ void fwd_listen_pause(struct fwd_listener *l, usec_t now)
 }
 
 /**
+ * fwd_listen_leads_on() - Whether a server may be a listener of ours
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @to:		its side of a flow past the link
+ * Return: true if its port is listened on
+ */
+bool fwd_listen_leads_on(uint8_t proto, const struct flow_side *to)
+{
+	return fwd_listen_on(proto, to->place == FLOW_AT_NS ? FWD_OUT : FWD_IN,
+			     to->rport);
+}
+
+/**
  * fwd_listen_note() - A flow past the link has a socket that leads to its server
  * @f:		flow, in the table by its client's side alone
  * @fd:		the socket, bound to an address and port by connect(2)
@@ -270,12 +282,11 @@ void fwd_listen_pause(struct fwd_listener *l, usec_t now)
 void fwd_listen_note(struct flow *f, int fd)
 {
 	struct flow_side *to = &f->side[TGT];
-	enum fwd_way there = to->place == FLOW_AT_NS ? FWD_OUT : FWD_IN;
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
 	struct endpoint e;
 
-	if (!fwd_listen_on(f->proto, there, to->rport) ||
+	if (!fwd_listen_leads_on(f->proto, to) ||
 	    getsockname(fd, &sa.sa, &len))
 		return;
 	e = addr_from_sockaddr(&sa);
@@ -319,6 +330,22 @@ bool fwd_listen_is_circle(uint8_t proto, const struct flow_side *client)
 			return true;
 	}
 	return false;
+}
+
+/**
+ * fwd_listen_origin() - The first of the flows that a client has come by
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @client:	its side, as accepted or received from
+ * Return: the flow, past the link too, whose own client is not ours; NULL: nor
+ *	   is this one
+ */
+struct flow *fwd_listen_origin(uint8_t proto, const struct flow_side *client)
+{
+	struct flow *f = fwd_listen_before(proto, client), *first = f;
+
+	for (; f; f = fwd_listen_before(proto, &f->side[INI]))
+		first = f;
+	return first;
 }
 
 static const char *fwd_option(uint8_t proto, enum fwd_way way)

@@ -52,7 +52,9 @@ struct fwd_listener *fwd_listen_next(const struct fwd_listener *l);
 const uint64_t *fwd_listen_ports(uint8_t proto, enum fwd_way way);
 const struct port_rule *fwd_listen_rule(const struct fwd_listener *l);
 void fwd_listen_pause(struct fwd_listener *l, usec_t now);
+bool fwd_listen_leads_on(uint8_t proto, const struct flow_side *to);
 void fwd_listen_note(struct flow *f, int fd);
 bool fwd_listen_is_circle(uint8_t proto, const struct flow_side *client);
+struct flow *fwd_listen_origin(uint8_t proto, const struct flow_side *client);
 
 #endif /* FWD_LISTEN_H */

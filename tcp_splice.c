@@ -555,6 +555,28 @@ static int tcp_splice_start(int client, const struct flow_side *from,
 	return 0;
 }
 
+/*
+ * Whether a client has been reset already: as is one of our own that stands for
+ * another, when that has left. On the way to another port of ours, it would be
+ * forgotten before it came by there again, and chase itself round a circle.
+ */
+static bool tcp_splice_has_left(int fd, const struct flow_side *from,
+				const struct flow_side *to)
+{
+	uint8_t state = TCP_ESTABLISHED;
+	socklen_t len = sizeof(state);
+	struct flow *f;
+
+	if (!fwd_listen_leads_on(IPPROTO_TCP, to))
+		return false;
+	f = fwd_listen_origin(IPPROTO_TCP, from);
+	if (f)
+		fd = flow_as(f, struct tcp_splice)->side[INI].watch.fd;
+	/* The first byte of struct tcp_info, tcp(7) */
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len);
+	return state == TCP_CLOSE;
+}
+
 /**
  * tcp_splice_open() - Join an accepted connection with one to a server
  * @fd:		the client's connection, owned from here on
@@ -570,8 +592,11 @@ void tcp_splice_open(int fd, const struct flow_side *from,
 	int rc;
 
 	tcp_splice_options(fd);
-	rc = fwd_listen_is_circle(IPPROTO_TCP, from) ? -ECONNREFUSED :
-	     tcp_splice_start(fd, from, to, now);
+	if (fwd_listen_is_circle(IPPROTO_TCP, from) ||
+	    tcp_splice_has_left(fd, from, to))
+		rc = -ECONNREFUSED;
+	else
+		rc = tcp_splice_start(fd, from, to, now);
 	if (!rc)
 		return;
 	drop(rc == -ENOSPC ? DROP_TABLE_FULL : DROP_NO_SOCKET);

@@ -493,6 +493,8 @@ TEST(circles)
 	b = flow_from(&from[1], out[2]);
 	CHECK(fwd_listen_is_circle(IPPROTO_TCP, &from[2]));
 	CHECK(!fwd_listen_is_circle(IPPROTO_UDP, &from[2]));
+	CHECK(fwd_listen_origin(IPPROTO_TCP, &from[2]) == a);
+	CHECK(!fwd_listen_origin(IPPROTO_TCP, &from[0]));
 	/* another address of that port may lead elsewhere */
 	a->side[INI].local = addr("127.0.0.2");
 	CHECK(!fwd_listen_is_circle(IPPROTO_TCP, &from[2]));

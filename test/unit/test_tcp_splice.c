@@ -410,6 +410,30 @@ TEST(reset_by_the_client)
 	teardown();
 }
 
+/*
+ * Two ports lead to each other, and the client has left before it could be told
+ * that nobody is there: each connection ends behind the next one's back
+ */
+TEST(reset_in_a_circle)
+{
+	setup();
+	conf.tcp_ns_ports = conf.tcp_ports;
+	conf.tcp_ns_ports.rule[0] = (struct port_rule){
+		.listen = ADDR_LOOPBACK4, .first = (uint16_t)(port + 1),
+		.last = (uint16_t)(port + 1), .to = port,
+	};
+	fwd_init(&conf);
+	CHECK_EQ(tcp_init(&conf, now), 0);
+	fds = fd_count();
+	client = dial("127.0.0.1");
+	resets(&client);
+	CHECK_EQ(flow_count(), 0);
+	client = dial("127.0.0.1");
+	turns();
+	CHECK_EQ(trouble(client), ECONNRESET);
+	teardown();
+}
+
 TEST(reset_by_the_server)
 {
 	setup();
