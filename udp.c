@@ -12,6 +12,7 @@
 
 #include "fwd.h"
 #include "lib/stats.h"
+#include "udp_conv.h"
 #include "udp_err.h"
 #include "udp_flow.h"
 #include "udp_in.h"
@@ -79,6 +80,7 @@ void udp_input(const struct packet *run, usec_t now)
 		.lport = run->dport,
 		.place = FLOW_AT_GUEST,
 	};
+	uint16_t port = guest.rport;
 	struct flow *f;
 	unsigned side;
 	int rc;
@@ -101,9 +103,11 @@ void udp_input(const struct packet *run, usec_t now)
 			udp_refuse(&guest, run, -ENETUNREACH);
 			return;
 		}
+		/* The one that its peer knows */
+		port = udp_host_side(f)->lport;
 		udp_flow_close(f, now);
 	}
-	rc = udp_flow_open_outbound(&guest, now, &f);
+	rc = udp_flow_open_outbound(&guest, port, now, &f);
 	if (!rc && (run = udp_in_send(f, run)))
 		rc = -ENETUNREACH;
 	if (rc)

@@ -315,7 +315,7 @@ static int udp_flow_connect(struct flow_side *host, const char *ifname)
 	return rc;
 }
 
-/* The same, from the guest's own port where that can be had */
+/* The same, from this port where that can be had */
 static int udp_flow_connect_from(struct flow_side *host, uint16_t port)
 {
 	struct flow_side keep = *host;
@@ -391,14 +391,15 @@ static int udp_flow_start(struct flow *f, int fd, usec_t now)
 /**
  * udp_flow_open_outbound() - Begin a conversation of the guest
  * @guest:	the guest's side, not in the table yet
+ * @port:	to speak from, where it can be had
  * @now:	time
  * @flow:	set to the flow
  * Return: 0; -ENOENT: its destination leads nowhere, -ENOSPC: the table is
  *	   full, -EAGAIN: the turn has taken long enough; or what the host says
  *	   against the destination
  */
-int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
-			   struct flow **flow)
+int udp_flow_open_outbound(const struct flow_side *guest, uint16_t port,
+			   usec_t now, struct flow **flow)
 {
 	struct flow_side host;
 	struct flow *f;
@@ -419,7 +420,7 @@ int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
 	*flow = f;
 	/* Looks through all sockets that share the port */
 	start = slow_clock();
-	fd = udp_flow_connect_from(&f->side[TGT], guest->rport);
+	fd = udp_flow_connect_from(&f->side[TGT], port);
 	slow_call(now, slow_clock() - start);
 	return udp_flow_start(f, fd, now);
 }

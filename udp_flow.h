@@ -10,8 +10,8 @@
 #include "lib/timer.h"
 
 void udp_flow_init(void);
-int udp_flow_open_outbound(const struct flow_side *guest, usec_t now,
-			   struct flow **flow);
+int udp_flow_open_outbound(const struct flow_side *guest, uint16_t port,
+			   usec_t now, struct flow **flow);
 struct flow *udp_flow_open_inbound(const struct flow_side *host,
 				   const struct flow_side *guest,
 				   const struct fwd_listener *l, usec_t now);

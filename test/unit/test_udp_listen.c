@@ -335,6 +335,36 @@ out:
 	teardown();
 }
 
+/* A client knows the port that it spoke to, and no other: the guest's differs */
+TEST(an_answer_outlives_its_socket)
+{
+	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct endpoint c, from = { 0 };
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	int fd = host_socket(CLIENTS, 0, &c);
+	struct packet p;
+	char data[16];
+
+	setup_with(65520, true);
+	conf.udp_ports.rule[0].to = 6000;
+	fwd_init(&conf);
+	CHECK(!host_connect(fd, CLIENTS, FORWARDED));
+	p = packet_to(CLIENTS, c.port, &iov);
+	p.sport = 6000;
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ(send(fd, "hi", 2, 0), 2);
+		turns();
+		CHECK(guest_got(i, CLIENTS, c.port, "hi", 2));
+		CHECK(!connect(udp_of(only_flow())->watch.fd, &none,
+			       sizeof(none)));
+		udp_input(&p, now);
+		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
+		CHECK_EQ(from.port, FORWARDED);
+	}
+	close(fd);
+	teardown();
+}
+
 /* Whether a datagram of a client comes to the guest at this address */
 static bool comes_to(int fd, const char *to)
 {
