@@ -7,6 +7,7 @@
  *	udp_in.c      guest -> socket
  *	udp_flow.c    life and death, events, timers
  *	udp_splice.c  past the link, socket to socket
+ *	udp_send.c    out of sockets; answers out of a listening one
  *	udp_out.c     socket -> guest
  *	udp_err.c     errors of the host -> ICMP to the guest
  *

@@ -37,7 +37,7 @@
  *
  * A forwarded port below 1024 may take a privilege that was given up by now: the
  * flow's socket is then one of any port, which nobody speaks to, and the client
- * goes on to be heard and answered by the listening socket (udp_splice.c).
+ * goes on to be heard and answered by the listening socket (udp_send.c).
  *
  * Sockets are watched level-triggered: a batch a turn, then the next flow.
  *

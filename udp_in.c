@@ -23,7 +23,7 @@
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_err.h"
-#include "udp_splice.h"
+#include "udp_send.h"
 
 /** Most datagrams a call */
 #define UDP_IN_BATCH	128
@@ -287,8 +287,8 @@ static void udp_in_answer(struct flow *f, const struct packet *run)
 
 	while (c.p) {
 		udp_in_fill(&c);
-		if (udp_splice_answer(udp_of(f)->listener, udp_host_side(f),
-				      batch.msg, batch.count))
+		if (udp_send_answer(udp_of(f)->listener, udp_host_side(f),
+				    batch.msg, batch.count))
 			continue;
 		for (unsigned i = 0; i < batch.count; i++)
 			drop(DROP_NO_SOCKET);

@@ -38,6 +38,7 @@
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_out.h"
+#include "udp_send.h"
 
 /** Datagrams a call */
 #define UDP_SPLICE_BATCH	64
@@ -47,7 +48,7 @@
  * @watch:	socket connected to the server
  * @timer:	its end; armed lazily: looks at @last when it fires
  * @last:	when a datagram last went either way
- * @listener:	what the client sent to; see udp_splice_is_there()
+ * @listener:	what the client sent to; see udp_send_is_there()
  * @replied:	the server has spoken, too
  * @paused:	the socket is not watched until the timer fires
  * @stranded:	nothing can be sent any more: ends when the timer fires
@@ -63,11 +64,6 @@ struct udp_splice {
 };
 
 static_assert(sizeof(struct udp_splice) <= FLOW_ROOM, "fits an entry");
-
-union udp_splice_control {
-	struct cmsghdr align;
-	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
 
 /* Datagrams to be sent */
 static struct {
@@ -96,37 +92,6 @@ static usec_t udp_splice_timeout(struct flow *f)
 }
 
 /*
- * Sends messages; what the socket does not take is dropped.
- * Return: 0, or the last error of these
- */
-static int udp_splice_send(int fd, struct mmsghdr *msg, unsigned count)
-{
-	unsigned i = 0;
-	bool again = false;
-	int error = 0;
-
-	while (i < count) {
-		int n = sendmmsg(fd, msg + i, count - i,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n > 0) {
-			i += (unsigned)n;
-			again = false;
-		} else if (!again) {
-			/* most likely an error of what was sent before */
-			again = true;
-		} else {
-			error = errno;
-			drop(error == EAGAIN || error == ENOBUFS ?
-			     DROP_NO_ROOM : DROP_NO_SOCKET);
-			i++;
-			again = false;
-		}
-	}
-	return error;
-}
-
-/*
  * The address that the socket speaks from is gone, and with it most likely the
  * server's, the namespace's as well: what comes next goes by another flow
  */
@@ -145,8 +110,7 @@ void udp_splice_flush(void)
 {
 	if (batch.count) {
 		struct udp_splice *u = udp_splice_of(batch.flow);
-		int error = udp_splice_send(u->watch.fd, batch.msg,
-					    batch.count);
+		int error = udp_send(u->watch.fd, batch.msg, batch.count);
 
 		if (fwd_is_stranded(-error))
 			udp_splice_strand(u);
@@ -201,84 +165,6 @@ static void udp_splice_pause(struct udp_splice *u, usec_t now)
 		timer_arm(&u->timer, now + NOMEM_PAUSE);
 }
 
-/*
- * Whether a client's listening socket is still there. A slot of the table may have
- * been used again since: for the same port, it is as good.
- */
-static bool udp_splice_is_there(const struct fwd_listener *l,
-				const struct flow_side *client)
-{
-	enum fwd_way way = client->place == FLOW_AT_NS ? FWD_OUT : FWD_IN;
-
-	return l->watch.fn && l->proto == IPPROTO_UDP && l->way == way &&
-	       l->port == client->lport;
-}
-
-/* Address that an answer leaves from; an IPv6 socket takes IPv4 ones mapped */
-static void udp_splice_from(struct msghdr *m, union udp_splice_control *control,
-			    const struct flow_side *client, bool v6)
-{
-	struct in_pktinfo info4 = { .ipi_spec_dst = addr_to_v4(&client->local) };
-	struct in6_pktinfo info6 = { .ipi6_addr = addr_to_v6(&client->local),
-				     .ipi6_ifindex = client->ifindex };
-	size_t len = v6 ? sizeof(info6) : sizeof(info4);
-	struct cmsghdr *c = &control->align;
-
-	memset(control, 0, sizeof(*control));
-	c->cmsg_level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	c->cmsg_type = v6 ? IPV6_PKTINFO : IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(len);
-	memcpy(CMSG_DATA(c), v6 ? (void *)&info6 : (void *)&info4, len);
-	m->msg_control = control;
-	m->msg_controllen = CMSG_SPACE(len);
-}
-
-static socklen_t udp_splice_client(const struct flow_side *client, bool v6,
-				   union sockaddr_any *sa)
-{
-	const struct endpoint e = { client->remote, client->rport,
-				    client->ifindex };
-
-	if (!v6 || !addr_is_v4(&client->remote))
-		return addr_to_sockaddr(&e, sa);
-	*sa = (union sockaddr_any){ .sin6 = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons(client->rport),
-		.sin6_addr = addr_to_v6(&client->remote),
-	} };
-	return sizeof(sa->sin6);
-}
-
-/**
- * udp_splice_answer() - Answer a client from the socket that it spoke to
- * @l:		listener that it was
- * @client:	the client's side
- * @msg:	messages with their data alone; what does not fit is dropped
- * @count:	how many
- * Return: true; false where the listener is gone
- */
-bool udp_splice_answer(const struct fwd_listener *l,
-		       const struct flow_side *client, struct mmsghdr *msg,
-		       unsigned count)
-{
-	union udp_splice_control control;
-	struct msghdr m = { 0 };
-	union sockaddr_any sa;
-
-	if (!udp_splice_is_there(l, client))
-		return false;
-	m.msg_name = &sa;
-	m.msg_namelen = udp_splice_client(client, l->v6, &sa);
-	udp_splice_from(&m, &control, client, l->v6);
-	for (unsigned i = 0; i < count; i++) {
-		m.msg_iov = msg[i].msg_hdr.msg_iov;
-		m.msg_iovlen = msg[i].msg_hdr.msg_iovlen;
-		msg[i].msg_hdr = m;
-	}
-	udp_splice_send(l->watch.fd, msg, count);
-	return true;
-}
-
 /* The first @count of the answers, to the client */
 static void udp_splice_pass(struct flow *f, unsigned count)
 {
@@ -289,8 +175,8 @@ static void udp_splice_pass(struct flow *f, unsigned count)
 			.msg_iov = &batch.iov[i], .msg_iovlen = 1,
 		};
 	}
-	udp_splice_answer(udp_splice_of(f)->listener, &f->side[INI], batch.msg,
-			  count);
+	udp_send_answer(udp_splice_of(f)->listener, &f->side[INI], batch.msg,
+			count);
 }
 
 static void udp_splice_replied(struct flow *f, usec_t now)
@@ -313,7 +199,7 @@ static void udp_splice_on_event(struct watch *w, uint32_t events, usec_t now)
 	int n;
 
 	(void)events;
-	if (!udp_splice_is_there(udp_splice_of(f)->listener, &f->side[INI])) {
+	if (!udp_send_is_there(udp_splice_of(f)->listener, &f->side[INI])) {
 		udp_splice_close(f, now);
 		return;
 	}

@@ -6,7 +6,7 @@
 #define UDP_SPLICE_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "flow.h"
 #include "fwd_listen.h"
@@ -16,8 +16,5 @@ void udp_splice_init(void);
 bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
 		     const struct iovec *data, usec_t now);
 void udp_splice_flush(void);
-bool udp_splice_answer(const struct fwd_listener *l,
-		       const struct flow_side *client, struct mmsghdr *msg,
-		       unsigned count);
 
 #endif /* UDP_SPLICE_H */
