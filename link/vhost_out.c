@@ -4,21 +4,23 @@
  *
  * Chains of the queue are lent, as many as a frame's room needs; their number
  * is known when the frame's length is. Headers are private and copied at
- * commit. What a loan did not need stays in stock, in the order it was made
- * available, for the next one:
+ * commit. What a loan did not need stays in stock, for the next one. Chains are
+ * used in the order they were made available, always: of a daemon that is killed
+ * nothing is left but the used index, and a hypervisor has the next one begin
+ * there (QEMU's virtio_queue_restore_last_avail_idx()). So a frame behind one that
+ * was shorter than its room is moved down:
  *
  *	stock     |c0|c1|c2|c3|c4|c5|...           reserve(2 frames of 3 chains)
- *	used      |c0|c1|     |c3|                 commit: 2 chains and 1
- *	stock           |c2|     |c4|c5|...
+ *	used      |c0|c1|c2|                       commit: 2 chains and 1, which
+ *	stock              |c3|c4|c5|...           was read into c3
  *
- * Whatever lies in stock and was made available after the last one used goes
- * back to the driver by the queue's base when it stops; the others are given
- * back empty then.
+ * Whatever lies in stock goes back to the driver by the queue's base when it
+ * stops.
  *
  * Where all of a queue's buffers cannot hold a frame, smaller ones are asked
  * for from then on (vhost_out_limit()).
  *
- * Copies of ours: headers; no system calls. State: the stock and the loan.
+ * Copies of ours: headers, and what is moved; no system calls. State: the stock and the loan.
  * Source: virtio 1.2, 5.1.6.3 and 5.1.6.4.
  */
 #include "link/vhost_out.h"
@@ -52,7 +54,6 @@
 /**
  * struct out_chain - a chain for a frame to the guest
  * @head:	first descriptor
- * @place:	index in the available ring
  * @cnt:	buffers
  * @generation:	of the memory table that @iov is good for
  * @len:	bytes of the buffers; 0: not looked at yet
@@ -60,7 +61,6 @@
  */
 struct out_chain {
 	uint16_t head;
-	uint16_t place;
 	unsigned cnt;
 	unsigned generation;
 	size_t len;
@@ -69,8 +69,8 @@ struct out_chain {
 
 /**
  * struct vhost_out - the stock, and what of it is on loan
- * @chain:	chains
- * @order:	which of them: [0, count) are in stock, in order, the others free
+ * @chain:	chains, in stock from @begin on, around the end
+ * @begin:	the first one
  * @count:	how many
  * @most:	most there ever were at a time
  * @next:	behind the last one on loan
@@ -87,7 +87,7 @@ struct out_chain {
  */
 static struct vhost_out {
 	struct out_chain chain[OUT_STOCK];
-	uint16_t order[OUT_STOCK];
+	unsigned begin;
 	unsigned count;
 	unsigned most;
 	unsigned next;
@@ -105,21 +105,19 @@ static struct vhost_out {
 
 static struct out_chain *out_at(unsigned i)
 {
-	return &out.chain[out.order[i]];
+	return &out.chain[(out.begin + i) % OUT_STOCK];
 }
 
 static void out_forget(void)
 {
-	for (unsigned i = 0; i < OUT_STOCK; i++)
-		out.order[i] = (uint16_t)i;
-	out.count = out.most = out.next = out.used = 0;
+	out.begin = out.count = out.most = out.next = out.used = 0;
 	out.limit = OUT_FRAME_MAX;
 }
 
 /* Chains from the available ring, behind those in stock; false: there is none */
 static bool out_fetch(struct virtq *q)
 {
-	uint16_t heads[OUT_TAKE], place = q->last_avail;
+	uint16_t heads[OUT_TAKE];
 	unsigned room = OUT_STOCK - out.count, n;
 
 	n = virtq_take(q, heads, room < OUT_TAKE ? room : OUT_TAKE);
@@ -127,7 +125,6 @@ static bool out_fetch(struct virtq *q)
 		struct out_chain *c = out_at(out.count++);
 
 		c->head = heads[i];
-		c->place = place++;
 		c->len = 0;
 	}
 	if (out.count > out.most)
@@ -298,19 +295,37 @@ unsigned vhost_out_reserve(struct virtq *q, struct loan *loans, unsigned n,
 	return lent;
 }
 
-/* Copy a frame's headers to the begin of its chains */
-static void out_scatter(unsigned i, const uint8_t *src, size_t len)
+/**
+ * struct out_pos - where in the stock a frame is being written
+ * @chain:	chain
+ * @piece:	buffer of it
+ * @off:	bytes of that written
+ */
+struct out_pos {
+	unsigned chain;
+	unsigned piece;
+	size_t off;
+};
+
+/* What is moved down may lie partly where it goes to */
+static void out_write(struct out_pos *to, const uint8_t *src, size_t len)
 {
-	for (unsigned j = 0; len; j++) {
-		const struct out_chain *c = out_at(out.first[i] + j);
+	while (len) {
+		const struct out_chain *c = out_at(to->chain);
+		const struct iovec *v = &c->iov[to->piece];
+		size_t n = v->iov_len - to->off;
 
-		for (unsigned k = 0; k < c->cnt && len; k++) {
-			size_t n = c->iov[k].iov_len;
-
-			n = n < len ? n : len;
-			memcpy(c->iov[k].iov_base, src, n);
-			src += n;
-			len -= n;
+		n = n < len ? n : len;
+		memmove((uint8_t *)v->iov_base + to->off, src, n);
+		src += n;
+		len -= n;
+		to->off += n;
+		if (to->off < v->iov_len)
+			return;
+		to->off = 0;
+		if (++to->piece == c->cnt) {
+			to->piece = 0;
+			to->chain++;
 		}
 	}
 }
@@ -325,29 +340,40 @@ static void out_mark(const struct out_chain *c, size_t len)
 	}
 }
 
-static void out_put_header(unsigned i, const struct loan *l, uint16_t buffers)
+/* Headers, and the payload where it does not lie behind their place already */
+static void out_put(unsigned at, const struct loan *l, uint16_t buffers,
+		    bool move)
 {
 	/* Where it ends the frame's headers begin, without a gap */
 	uint8_t *h = l->hdr - out.vnet_hlen;
+	struct out_pos to = { .chain = at };
+	size_t left = move ? l->len : 0;
 
 	vnet_put(h, l, out.hlen);
 	if (out.vnet_hlen == OUT_HLEN_MAX)
 		memcpy(h + VNET_HLEN, &buffers, sizeof(buffers));
-	out_scatter(i, h, out.vnet_hlen + out.hlen);
+	out_write(&to, h, out.vnet_hlen + out.hlen);
+	for (unsigned i = 0; left; i++) {
+		size_t n = l->iov[i].iov_len < left ? l->iov[i].iov_len : left;
+
+		out_write(&to, l->iov[i].iov_base, n);
+		left -= n;
+	}
 }
 
-/* Send frame @i. Return: how many of its chains that took */
-static unsigned out_send(struct virtq *q, unsigned i, const struct loan *l)
+/* Send a frame in the chains from @at on. Return: how many that took */
+static unsigned out_send(struct virtq *q, unsigned at, const struct loan *l,
+			 bool move)
 {
 	size_t left = out.vnet_hlen + out.hlen + l->len;
 	bool logs = guestmem_logs();
-	unsigned n = 0, first = out.first[i];
+	unsigned n = 0;
 
 	for (size_t len = 0; len < left; n++)
-		len += out_at(first + n)->len;
-	out_put_header(i, l, (uint16_t)n);
+		len += out_at(at + n)->len;
+	out_put(at, l, (uint16_t)n, move);
 	for (unsigned j = 0; j < n; j++) {
-		const struct out_chain *c = out_at(first + j);
+		const struct out_chain *c = out_at(at + j);
 		size_t len = c->len < left ? c->len : left;
 
 		if (logs)
@@ -366,42 +392,23 @@ static unsigned out_send(struct virtq *q, unsigned i, const struct loan *l)
  */
 void vhost_out_commit(struct virtq *q, struct loan *loans, unsigned n)
 {
-	uint16_t gone[OUT_STOCK];
-	unsigned keep = 0, used = 0;
+	unsigned at = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		unsigned took = out_send(q, i, &loans[i]);
-		unsigned at = out.first[i];
-
-		for (; took--; at++)
-			gone[used++] = out.order[at];
-		for (; at < out.first[i + 1]; at++)
-			out.order[keep++] = out.order[at];
-	}
-	if (!used)
-		return;
-	memmove(out.order + keep, out.order + out.first[n],
-		(out.count - out.first[n]) * sizeof(out.order[0]));
-	out.count -= used;
-	memcpy(out.order + out.count, gone, used * sizeof(gone[0]));
+	for (unsigned i = 0; i < n; i++)
+		at += out_send(q, at, &loans[i], at != out.first[i]);
+	out.begin = (out.begin + at) % OUT_STOCK;
+	out.count -= at;
 }
 
 /**
  * vhost_out_end() - Empty the stock: the queue is about to stop
- * @q:		queue, mapped
+ * @q:		queue
  *
- * What was made available last can be taken again, what others were used behind
- * cannot, and is given back empty.
+ * What is in it was made available last, and can be taken again.
  */
 void vhost_out_end(struct virtq *q)
 {
-	while (out.count && out_at(out.count - 1)->place ==
-			   (uint16_t)(q->last_avail - 1)) {
-		out.count--;
-		q->last_avail--;
-	}
-	for (unsigned i = 0; i < out.count; i++)
-		virtq_put(q, out_at(i)->head, 0);
+	q->last_avail = (uint16_t)(q->last_avail - out.count);
 	out_forget();
 }
 

@@ -434,6 +434,18 @@ def test_reconnection(vdaemon, net, fam):
         wait_for(lambda: d.fds() == fds)
 
 
+def go_on(f, d):
+    """Take what is left of the queues to another daemon, as QEMU does."""
+    f.sock.close()
+    f.sock = d.socket()
+    f.sock.settimeout(5)
+    f.negotiate()
+    assert f.set_memory() == 0
+    for q, r in enumerate(f.rings):
+        f.start_ring(q, r.used_idx())
+    f.notify(0)
+
+
 def test_next_daemon(front, vdaemon):
     """A daemon that ends leaves its queues to the next one: the driver kicks as
     it is asked to, by the flag, and knows of no other daemon."""
@@ -456,16 +468,50 @@ def test_next_daemon(front, vdaemon):
     first.proc.send_signal(signal.SIGTERM)
     assert first.wait() == 0
     assert [r.used_flags() for r in f.rings] == [0, 0]
-    f.sock.close()
-    f.sock = vdaemon().socket()
-    f.sock.settimeout(5)
-    f.negotiate()
-    assert f.set_memory() == 0
-    for q, r in enumerate(f.rings):
-        f.start_ring(q, r.used_idx())
-    f.notify(0)
+    go_on(f, vdaemon())
     for _ in range(3):
         ask()
+
+
+def test_next_daemon_after_a_kill(vdaemon, front, net):
+    """One that is killed leaves a used index, and no more: datagrams before may
+    have been shorter than their room, no buffer is lost or used twice."""
+    first = vdaemon()
+    f = front(d=first)
+    rx, tx = f.rings
+    at = buffers(f, 64, 1526)
+    s = net.remote.udp(V4.remote)
+    dgram = HDR + pkt.eth(pkt.BCAST, MAC, pkt.IP4, pkt.ip(
+        V4.guest, V4.remote, pkt.UDP, pkt.udp(
+            V4.guest, V4.remote, 5060, s.getsockname()[1], b"hello")))
+    used = []
+
+    def send(data):
+        i = tx.idx % tx.num
+        tx.set_desc(i, G + put(f, data), len(data))
+        tx.offer(i)
+        f.notify(1)
+
+    def reaped(n):
+        def enough():
+            used.extend(head for head, _ in rx.reap())
+            return len(used) >= n
+        wait_for(enough, what="buffers used")
+
+    send(dgram)
+    data, peer = s.recvfrom(100)
+    os.kill(first.pid, signal.SIGSTOP)
+    for _ in range(8):
+        s.sendto(data, peer)
+    os.kill(first.pid, signal.SIGCONT)
+    reaped(8)
+    first.proc.kill()
+    assert first.wait() == -signal.SIGKILL
+    go_on(f, vdaemon())
+    for n in range(len(used), len(at)):
+        send(HDR + ARPING)
+        reaped(n + 1)
+    assert sorted(used) == list(range(len(at)))
 
 
 # -- a hostile guest ---------------------------------------------------------
