@@ -15,10 +15,10 @@
 #include "lib/checksum.h"
 #include "lib/pcap.h"
 
-/** Most bytes before the end of a checksum that is completed: Ethernet, IPv4
- * with all options, TCP up to there
+/** Most bytes before the end of a checksum that is completed: as much as anyone
+ * looks at
  */
-#define CAPTURE_HDR	(14 + 60 + 18)
+#define CAPTURE_HDR	PACKET_HDR_MAX
 
 static const struct link_ops *capture_inner;
 static struct link_ops capture_ops;

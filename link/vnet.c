@@ -36,9 +36,7 @@
 #define VNET_CSUM_TCP		16
 #define VNET_CSUM_UDP		6
 
-/** Headers that tell where the transport header of a frame without IPv6
- * extension headers begins, and which it is
- */
+/** Headers that tell where the transport header of most frames begins */
 #define VNET_LOOK		(ETH_HLEN_ + IP6_HLEN)
 
 static uint16_t vnet_le16(const uint8_t *p)
@@ -50,6 +48,30 @@ static void vnet_put_le16(uint8_t *p, size_t v)
 {
 	p[0] = (uint8_t)v;
 	p[1] = (uint8_t)(v >> 8);
+}
+
+static bool vnet_is_ext(uint8_t proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING ||
+	       proto == IPPROTO_DSTOPTS;
+}
+
+/*
+ * What begins at @start behind extension headers, first one @proto. Linux leaves
+ * segments to us there, too, where a socket has IPV6_DSTOPTS or the like.
+ */
+static uint8_t vnet_behind_exts(const struct slice *f, uint8_t proto,
+				size_t start)
+{
+	size_t at = VNET_LOOK;
+	uint8_t h[8];
+
+	while (at < start && start < PACKET_HDR_MAX && vnet_is_ext(proto) &&
+	       slice_copy(f, at, h, sizeof(h)) == sizeof(h)) {
+		proto = h[0];
+		at += (h[1] + 1u) * 8;
+	}
+	return at == start ? proto : IPPROTO_NONE;
 }
 
 /* Whether that is the checksum of the frame's own TCP or UDP header */
@@ -68,9 +90,9 @@ static bool vnet_is_l4(const struct frame *f, size_t start, size_t off)
 		if (start != ETH_HLEN_ + (ip[0] & 0xf) * 4u)
 			return false;
 	} else {
-		proto = ip[6];
-		if (get_be16(h + 12) != ETH_P_IPV6 || start != sizeof(h))
+		if (get_be16(h + 12) != ETH_P_IPV6)
 			return false;
+		proto = vnet_behind_exts(&s, ip[6], start);
 	}
 	return proto == IPPROTO_TCP ? off == VNET_CSUM_TCP :
 	       proto == IPPROTO_UDP && off == VNET_CSUM_UDP;

@@ -116,9 +116,9 @@ TEST(both_ways)
 	unlink(path);
 }
 
-/* A TCP segment of 21 bytes behind 34, and what its checksum is to be */
-#define SEGMENT_AT	34
-#define SEGMENT_CSUM	(SEGMENT_AT + 16)
+/* A TCP segment of 21 bytes behind so many, and what its checksum is to be */
+static unsigned segment_at;
+#define SEGMENT_CSUM	(segment_at + 16)
 
 static void partial(uint8_t *f, uint8_t *whole, size_t len)
 {
@@ -130,8 +130,8 @@ static void partial(uint8_t *f, uint8_t *whole, size_t len)
 	f[SEGMENT_CSUM] = 0x12;
 	f[SEGMENT_CSUM + 1] = 0x34;
 	memcpy(whole, f, len);
-	for (size_t i = SEGMENT_AT; i < len; i++)
-		sum += (i - SEGMENT_AT) % 2 ? f[i] : f[i] << 8;
+	for (size_t i = segment_at; i < len; i++)
+		sum += (i - segment_at) % 2 ? f[i] : f[i] << 8;
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	whole[SEGMENT_CSUM] = (uint8_t)(~sum >> 8);
@@ -141,16 +141,16 @@ static void partial(uint8_t *f, uint8_t *whole, size_t len)
 static unsigned partial_receive(struct frame *frames, unsigned max)
 {
 	(void)max;
-	in_iov[0][0] = (struct iovec){ in[0], 51 };
-	in_iov[0][1] = (struct iovec){ in[0] + 51, 200 };
-	frames[0] = (struct frame){ .iov = in_iov[0], .cnt = 2, .len = 55,
-				    .csum_ok = true,
-				    .csum_start = SEGMENT_AT, .csum_off = 16 };
+	in_iov[0][0] = (struct iovec){ in[0], segment_at + 17 };
+	in_iov[0][1] = (struct iovec){ in[0] + segment_at + 17, 100 };
+	frames[0] = (struct frame){ .iov = in_iov[0], .cnt = 2,
+				    .len = segment_at + 21, .csum_ok = true,
+				    .csum_start = (uint16_t)segment_at,
+				    .csum_off = 16 };
 	return 1;
 }
 
-/* Checksums left to the other side are in the file, not in the frames */
-TEST(partial_checksums)
+static void partial_at(unsigned at)
 {
 	char path[] = "/tmp/test_capture_XXXXXX";
 	int made = mkstemp(path), fd = pcap_open(path);
@@ -160,27 +160,36 @@ TEST(partial_checksums)
 	struct frame frames[7];
 	struct loan l[4];
 
+	segment_at = at;
 	inner.receive = partial_receive;
 	ops = capture_wrap(&inner, fd);
-	partial(in[0], whole[0], 55);
+	partial(in[0], whole[0], at + 21);
 	partial(out[0], whole[1], 154);
 	memcpy(before, out[0], sizeof(before));
 	CHECK_EQ(ops->receive(frames, 7), 1);
 	CHECK_EQ(in[0][SEGMENT_CSUM], 0x12);
 	CHECK_EQ(ops->reserve(l, 4, 54, 100), 3);
 	l[0].len = 100;
-	l[0].csum_start = SEGMENT_AT;
+	l[0].csum_start = (uint16_t)at;
 	l[0].csum_off = 16;
 	ops->commit(l, 1);
 	CHECK(!memcmp(before, out[0], sizeof(before)));
 	file_len = (size_t)pread(made, file, sizeof(file), 0);
 	file_at = 24;
-	CHECK(next_is(whole[0], 55));
+	CHECK(next_is(whole[0], at + 21));
 	CHECK(next_is(whole[1], 154));
 	CHECK_EQ(file_at, file_len);
 	close(made);
 	close(fd);
 	unlink(path);
+}
+
+/* Checksums left to the other side are in the file, not in the frames */
+TEST(partial_checksums)
+{
+	partial_at(34);
+	/* behind IPv6 extension headers */
+	partial_at(102);
 }
 
 int main(int argc, char **argv)

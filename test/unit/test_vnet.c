@@ -146,6 +146,47 @@ TEST(read_partial_inside)
 	CHECK_EQ(drops, 1);
 }
 
+/* Behind IPv6 extension headers, as Linux sends what has some, in segments too */
+TEST(read_partial_behind_extensions)
+{
+	struct virtio_net_hdr v = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				    .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
+				    .gso_size = 1432, .csum_offset = 16 };
+	struct frame f = frame_of(false, IPPROTO_HOPOPTS, 2000);
+
+	memcpy(data + 54, (uint8_t[]){ IPPROTO_DSTOPTS, 0 }, 2);
+	memcpy(data + 62, (uint8_t[]){ IPPROTO_ROUTING, 1 }, 2);
+	memcpy(data + 78, (uint8_t[]){ IPPROTO_TCP, 0 }, 2);
+	v.csum_start = 86;
+	CHECK(read_hdr(&v, &f));
+	CHECK(f.csum_ok);
+	CHECK_EQ(f.csum_start, 86);
+	CHECK_EQ(f.gso_size, 1432);
+	/* in any pieces */
+	iov[0].iov_len = 57;
+	iov[1] = (struct iovec){ data + 57, 2000 - 57 };
+	f.cnt = 2;
+	CHECK(read_hdr(&v, &f));
+	CHECK(f.csum_ok);
+	/* that of one of them, or of the options' own */
+	for (v.csum_start = 54; v.csum_start < 300; v.csum_start++) {
+		drops = 0;
+		CHECK_EQ(read_hdr(&v, &f), v.csum_start == 86);
+		CHECK_EQ(drops, v.csum_start != 86);
+	}
+	/* so many are not looked at, nor is a fragment's */
+	data[55] = 255;
+	v.csum_start = 54 + 2048;
+	CHECK(!read_hdr(&v, &f));
+	data[55] = 0;
+	data[78] = IPPROTO_UDP;
+	v.csum_start = 86;
+	CHECK(!read_hdr(&v, &f));
+	data[78] = IPPROTO_TCP;
+	data[20] = IPPROTO_FRAGMENT;
+	CHECK(!read_hdr(&v, &f));
+}
+
 TEST(read_partial_short_frame)
 {
 	struct virtio_net_hdr v = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM };
