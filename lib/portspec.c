@@ -507,7 +507,9 @@ static int portspec_add_all(struct portspec_reader *r)
 /* `all`; or `auto` or exclusions, where nothing says which ports */
 static int portspec_take_all(struct portspec_reader *r)
 {
-	bool implied = !r->ranges && !r->alls && r->kind != PORTSPEC_RANGE;
+	bool alone = r->automatic ? r->kind == PORTSPEC_AUTO :
+				    r->kind == PORTSPEC_EXCLUDE;
+	bool implied = !r->ranges && !r->alls && alone;
 
 	return r->kind == PORTSPEC_ALL || implied ? portspec_add_all(r) : 0;
 }

@@ -183,6 +183,10 @@ TEST(automatic)
 {
 	GIVES_IN(pasta, "auto", "1-65535>1wa");
 	GIVES_IN(pasta, "::1/auto", "::1/1-65535>1wa");
+	GIVES_IN(pasta, "~22,127.0.0.1/auto", "127.0.0.1/1-21>1wa "
+		 "127.0.0.1/23-65535>23wa");
+	GIVES_IN(pasta, "127.0.0.1/auto,::1/~22", "127.0.0.1/1-21>1wa "
+		 "127.0.0.1/23-65535>23wa");
 	GIVES_IN(pasta, "8000-8010,auto", "8000-8010>8000a");
 	GIVES_IN(pasta, "auto,~2-65535", "1-1>1wa");
 	GIVES_IN(pasta, "auto,~50000", "1-49999>1wa 50001-65535>50001wa");
