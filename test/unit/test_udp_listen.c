@@ -459,6 +459,7 @@ TEST(privileged_port)
 	forward_from("::1", "::1", "fe80::1");
 	forward_from(CLIENTS, CLIENTS, CLIENTS);
 	forward_from("2001:db8:7::7", "2001:db8:7::7", "2001:db8:7::7");
+	forward_a_broadcast(FORWARDED);
 	forward_a_burst();
 	forward_in_turns();
 	may_bind_low_ports(true);
