@@ -235,19 +235,6 @@ static bool tcp_consume(struct tcp_conn *c)
 	return true;
 }
 
-/* Something new was acknowledged */
-static void tcp_ack_advance(struct tcp_conn *c, uint32_t ack)
-{
-	uint32_t n = ack - c->snd_una;
-	bool fin = c->fin_out && ack == c->snd_max;
-
-	in.consumed += n - fin;
-	c->probe_sent = false;
-	tcp_loss_acked(c, ack, in.now);
-	if (fin)
-		tcp_conn_move(c, TCPM_FIN_ACKED);
-}
-
 /*
  * A duplicate as RFC 5681 2 defines it: data outstanding, no payload, neither
  * SYN nor FIN, same acknowledgement, same window. The reply to a keepalive of
@@ -281,6 +268,24 @@ static void tcp_ack_window(struct tcp_conn *c, const struct packet *p)
 		tcp_loss_reopened(c);
 }
 
+/*
+ * Something new was acknowledged: by a segment that was sent after all others,
+ * so its window counts even where data is in it that was sent before
+ */
+static void tcp_ack_advance(struct tcp_conn *c, const struct packet *p)
+{
+	uint32_t ack = p->tcp.ack, n = ack - c->snd_una;
+	bool fin = c->fin_out && ack == c->snd_max;
+
+	in.consumed += n - fin;
+	c->probe_sent = false;
+	tcp_loss_acked(c, ack, in.now);
+	c->snd_wl1 = p->tcp.seq;
+	tcp_ack_window(c, p);
+	if (fin)
+		tcp_conn_move(c, TCPM_FIN_ACKED);
+}
+
 /* Fifth, check the ACK field; false: the segment goes no further */
 static bool tcp_ack(struct tcp_conn *c, const struct packet *p)
 {
@@ -292,12 +297,12 @@ static bool tcp_ack(struct tcp_conn *c, const struct packet *p)
 		tcp_challenge(c);
 		return false;
 	}
-	if (ack == c->snd_una)
+	if (seq_lt(c->snd_una, ack)) {
+		tcp_ack_advance(c, p);
+	} else if (ack == c->snd_una) {
 		tcp_ack_duplicate(c, p);
-	else if (seq_lt(c->snd_una, ack))
-		tcp_ack_advance(c, ack);
-	if (!seq_lt(ack, c->snd_una))
 		tcp_ack_window(c, p);
+	}
 	return true;
 }
 
@@ -527,7 +532,7 @@ static void tcp_unacceptable(struct tcp_conn *c, const struct packet *p)
 	if (p->tcp.flags & TCP_FLAG_ACK && !(p->tcp.flags & TCP_FLAG_SYN) &&
 	    tcp_conn_synchronized(c) && seq_lt(p->tcp.seq, c->rcv_nxt) &&
 	    seq_lt(c->snd_una, p->tcp.ack) && seq_le(p->tcp.ack, c->snd_max))
-		tcp_ack_advance(c, p->tcp.ack);
+		tcp_ack_advance(c, p);
 	if (p->payload.len || p->tcp.flags & TCP_FLAG_FIN ||
 	    tcp_is_keepalive(c, p))
 		c->ack_now = true;

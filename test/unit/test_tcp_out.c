@@ -146,6 +146,35 @@ TEST(window_of_an_old_segment)
 	tf_teardown();
 }
 
+/* One that acknowledges more is no old one: it was sent later */
+TEST(window_of_data_sent_again)
+{
+	tf_setup();
+	open_out();
+	sends(ACK, 0, 0, "abc", 3);
+	tf_later(1000);
+	peer_sends(pattern(0), 10000);
+	forget();
+	g.window = 1000;
+	sends(ACK, 0, 10000, "abc", 3);
+	forget();
+	CHECK_EQ(conn()->snd_wnd, 1000);
+	peer_sends(pattern(10000), 10000);
+	CHECK_EQ(received(10000), 11000);
+	/* of which only the rest is new, too */
+	g.window = 0;
+	sends(ACK, 0, 11000, "abcd", 4);
+	tf_later(1000);
+	SAW(ACK, 11000, 4, 0);
+	QUIET();
+	g.window = 65535;
+	sends(ACK, 0, 11000, "abcd", 4);
+	CHECK_EQ(conn()->snd_wnd, 0);
+	sends(ACK, 4, 11000, NULL, 0);
+	CHECK_EQ(received(11000), 20000);
+	tf_teardown();
+}
+
 /* Silly windows: a few bytes are not sent while others are under way */
 TEST(silly_window)
 {
