@@ -264,7 +264,8 @@ static void tcp_ack_window(struct tcp_conn *c, const struct packet *p)
 	c->snd_wnd = (uint32_t)p->tcp.window << c->ws_snd;
 	c->snd_wl1 = p->tcp.seq;
 	c->snd_wl2 = p->tcp.ack;
-	if (closed && c->snd_wnd)
+	/* In TIME-WAIT the timer is for its end */
+	if (closed && c->snd_wnd && c->state != TCPS_TIME_WAIT)
 		tcp_loss_reopened(c);
 }
 

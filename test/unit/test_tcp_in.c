@@ -798,6 +798,25 @@ TEST(host_closes_first)
 	tf_teardown();
 }
 
+/* What opens the guest's window does not prolong the wait, nor for ever */
+TEST(window_opens_in_time_wait)
+{
+	tf_setup();
+	open_out();
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	g.window = 0;
+	sends(ACK | FIN, 0, 1, NULL, 0);
+	STATE(TIME_WAIT);
+	g.window = 65535;
+	sends(ACK, 1, 1, NULL, 0);
+	STATE(TIME_WAIT);
+	tf_later(3 * USEC_PER_SEC);
+	CHECK(gone());
+	tf_teardown();
+}
+
 /* Both at once: FIN_WAIT_1, CLOSING, TIME_WAIT */
 TEST(simultaneous_close)
 {
