@@ -193,11 +193,15 @@ static void tcp_conn_timer(struct timer *t, usec_t now)
 				      offsetof(struct tcp_conn, timer));
 
 	if (c->rtx_at && c->rtx_at <= now) {
-		if (c->state == TCPS_TIME_WAIT) {
+		if (c->state != TCPS_TIME_WAIT) {
+			tcp_out_timeout(c, now);
+		} else if (c->ack_now && c->blocked.pprev) {
+			/* The guest, which has not heard of it, will ask again */
+			c->rtx_at = now + USEC_PER_SEC;
+		} else {
 			tcp_conn_end(c);
 			return;
 		}
-		tcp_out_timeout(c, now);
 	}
 	tcp_in_again(c, now);
 	if (c->more || c->host_error)

@@ -872,6 +872,30 @@ TEST(link_is_full_when_given_up)
 	tf_teardown();
 }
 
+/* ... and for the ACK of the guest's FIN, which asks again: that is no RST */
+TEST(link_is_full_in_time_wait)
+{
+	tf_setup();
+	open_out();
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	SAW(ACK | FIN, 0, 0, 0);
+	memlink_set_room(0);
+	sends(ACK | FIN, 0, 1, NULL, 0);
+	STATE(TIME_WAIT);
+	tf_later(10 * USEC_PER_SEC);
+	STATE(TIME_WAIT);
+	CHECK(timer_next() > tf_now);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	SAW(ACK, 1, 1, 0);
+	sends(ACK | FIN, 0, 1, NULL, 0);
+	SAW(ACK, 1, 1, 0);
+	tf_later(3 * USEC_PER_SEC);
+	CHECK(gone());
+	tf_teardown();
+}
+
 /* An ACK that cannot go waits for the link, not for the clock */
 TEST(link_is_full_for_an_ack)
 {
