@@ -611,11 +611,26 @@ static void conf_defaults(void)
 	conf.inactivity_sec = CONF_INACTIVITY;
 }
 
-static void conf_check_family(const struct option_choice *choice)
+static void conf_say_family(const struct option_choice *choice)
 {
 	if (choice->o)
-		option_bad(choice->o, choice->text, "its family is switched "
-			   "off by --ipv4-only or --ipv6-only");
+		warn("--%s %s: no effect, its family is switched off by "
+		     "--ipv4-only or --ipv6-only", choice->o->name,
+		     choice->text);
+}
+
+/*
+ * What there is of a family that is switched off is as if it had not been given:
+ * an engine's settings and a user's wish come together so
+ */
+static void conf_drop_family(unsigned i)
+{
+	struct conf_family *f = &conf.family[i];
+
+	f->addr = f->gateway = f->outbound = ADDR_ANY6;
+	conf_say_family(&wish.family[i]);
+	if (i == CONF_V4 && !wish.family[i].o)
+		conf_say_family(&wish.netmask);
 }
 
 /** Flags that contradict each other, and those that need another one */
@@ -654,14 +669,12 @@ static void conf_check_conflicts(void)
 		die("--netmask %s: not together with --address %s",
 		    wish.netmask.text, wish.address.text);
 	if (w->only[CONF_V4])
-		conf_check_family(&wish.family[CONF_V6]);
+		conf_drop_family(CONF_V6);
 	if (w->only[CONF_V6] && conf.mtu && conf.mtu < CONF_MTU_MIN6)
 		die("--mtu %u: --ipv6-only needs %u at least", conf.mtu,
 		    CONF_MTU_MIN6);
-	if (w->only[CONF_V6]) {
-		conf_check_family(&wish.family[CONF_V4]);
-		conf_check_family(&wish.netmask);
-	}
+	if (w->only[CONF_V6])
+		conf_drop_family(CONF_V4);
 }
 
 static void conf_from_host(void)

@@ -98,7 +98,7 @@ def test_bad_value(net, place, opt, value):
 @pytest.mark.parametrize("argv,named", [
     (["--no-such-option"], "no-such-option"), (["-?"], "?"),
     (["--mtu"], "mtu"), (["-t"], "t"), (["stray"], "stray"),
-    (["--one-off=yes"], "one-off"), (["-4", "-g", "fe80::1"], "ipv4-only"),
+    (["--one-off=yes"], "one-off"), (["-6", "-m", "1000"], "ipv6-only"),
     (["--no-splice"], "no-splice"), (["--config-net"], "config-net"),
     (["-a", "192.0.2.2/24", "-n", "24"], "netmask"),
     (["-t", "auto"], "auto")], ids=" ".join)

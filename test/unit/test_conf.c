@@ -249,11 +249,6 @@ TEST(conflicts)
 	CHECK_EQ(RUN("-a", "192.0.2.2/24", "-n", "24"), 1);
 	CHECK(one_line() && strstr(err, "--netmask 24") &&
 	      strstr(err, "--address 192.0.2.2/24"));
-	CHECK_EQ(RUN("-4", "-a", "2001:db8::2"), 1);
-	CHECK(one_line() && strstr(err, "--address 2001:db8::2"));
-	CHECK_EQ(RUN("-6", "-g", "192.0.2.1"), 1);
-	CHECK(one_line() && strstr(err, "--gateway 192.0.2.1"));
-	CHECK_EQ(RUN("-6", "-n", "24"), 1);
 	CHECK_EQ(RUN("-6", "-m", "1279"), 1);
 	CHECK(one_line() && strstr(err, "--mtu 1279"));
 	CHECK_EQ(RUN("-6", "-m", "1280"), 0);
@@ -480,6 +475,28 @@ TEST(one_family)
 	/* an address asks for its family, where the host has no say */
 	c = PARSE("-a", "192.0.2.2");
 	CHECK(c->family[CONF_V4].on && !c->family[CONF_V6].on);
+}
+
+/* As an engine's settings and a user's options come together */
+TEST(other_family)
+{
+	const struct conf *c;
+
+	CHECK_EQ(RUN("-4", "-a", "2001:db8::2"), 0);
+	CHECK(one_line() && strstr(err, "--address 2001:db8::2"));
+	CHECK_EQ(RUN("-6", "-g", "192.0.2.1"), 0);
+	CHECK(one_line() && strstr(err, "--gateway 192.0.2.1"));
+	CHECK_EQ(RUN("-6", "-n", "24"), 0);
+	CHECK(one_line() && strstr(err, "--netmask 24"));
+	c = PARSE("-6", "-a", "192.0.2.2", "-n", "24", "-g", "192.0.2.1",
+		  "-o", "192.0.2.2");
+	CHECK(!c->family[CONF_V4].on && c->family[CONF_V6].on);
+	CHECK(addr_is_unspecified(&c->family[CONF_V4].addr));
+	CHECK(addr_is_unspecified(&c->family[CONF_V4].gateway));
+	CHECK(addr_is_unspecified(&c->family[CONF_V4].outbound));
+	c = PARSE("-4", "-o", "2001:db8::77", "-a", "192.0.2.2");
+	CHECK(!c->family[CONF_V6].on && c->family[CONF_V4].on);
+	CHECK(is(&c->family[CONF_V4].addr, "192.0.2.2"));
 }
 
 TEST(ports)
