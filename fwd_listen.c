@@ -454,3 +454,17 @@ int fwd_listen_start(uint8_t proto, watch_fn fn)
 		rc = fwd_listen_way(proto, way);
 	return rc;
 }
+
+/**
+ * fwd_listen_stop() - The daemon ends: listen on no port any more
+ *
+ * Before what takes its time, as the end of a tap device does: whoever is
+ * started in our place (podman restart) wants the same ports.
+ */
+void fwd_listen_stop(void)
+{
+	for (uint32_t i = 0; i < fwd_listen_used; i++) {
+		if (fwd_listeners[i].watch.fn)
+			fwd_listen_close(&fwd_listeners[i]);
+	}
+}

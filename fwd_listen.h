@@ -43,6 +43,7 @@ struct fwd_listener {
 };
 
 int fwd_listen_start(uint8_t proto, watch_fn fn);
+void fwd_listen_stop(void);
 int fwd_listen_open(const struct fwd_port *p);
 void fwd_listen_close(struct fwd_listener *l);
 struct fwd_listener *fwd_listen_find(const struct fwd_port *p);

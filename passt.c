@@ -34,6 +34,7 @@
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_listen.h"
 #include "guard/isolation.h"
 #include "guard/seccomp.h"
 #include "guest.h"
@@ -691,6 +692,7 @@ int main(int argc, char **argv)
 		pasta_release();
 	passt_ready(ready, null);
 	passt_run();
+	fwd_listen_stop();
 	flow_stop(clock_now());
 	link_close();
 	nssock_stop();

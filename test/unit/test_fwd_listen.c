@@ -320,6 +320,25 @@ TEST(come_and_go)
 	teardown();
 }
 
+/* Whoever starts in the place of a daemon that ends finds its ports free */
+TEST(stop)
+{
+	setup();
+	rule(&conf.tcp_ports, "::", 2000, 2010);
+	rule(&conf.tcp_ports, "127.0.0.1", 2020, 2020);
+	rule(&conf.udp_ports, "::", 2000, 2000);
+	CHECK_EQ(start(), 0);
+	CHECK_EQ(listeners(IPPROTO_TCP), 12);
+	CHECK_EQ(listeners(IPPROTO_UDP), 1);
+	fwd_listen_stop();
+	CHECK_EQ(listeners(IPPROTO_TCP), 0);
+	CHECK_EQ(listeners(IPPROTO_UDP), 0);
+	reaches("127.0.0.1", 2005, false);
+	reaches("127.0.0.1", 2020, false);
+	fwd_listen_stop();
+	teardown();
+}
+
 /* One port at several addresses: each has its listener */
 TEST(one_port_several_rules)
 {
