@@ -212,10 +212,11 @@ static void tcp_conn_timer(struct timer *t, usec_t now)
 /* Whether the guest was sent all that the socket has received */
 static bool tcp_all_read(const struct tcp_conn *c)
 {
+	bool syn = !tcp_conn_synchronized(c);
 	int queued = 0;
 
 	return !ioctl(c->watch.fd, SIOCINQ, &queued) &&
-	       (uint32_t)queued == c->snd_max - c->snd_una - c->fin_out;
+	       (uint32_t)queued == c->snd_max - c->snd_una - c->fin_out - syn;
 }
 
 /* The host's socket; edge-triggered, so each event is told once */

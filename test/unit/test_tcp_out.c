@@ -675,6 +675,30 @@ TEST(reset_with_data_pending)
 	tf_teardown();
 }
 
+/* ... and a byte that came before the guest has answered the SYN-ACK */
+TEST(reset_of_a_guest_that_has_not_answered)
+{
+	for (int n = 0; n < 3; n++) {
+		tf_setup();
+		peer_listen("127.0.0.1");
+		sends(SYN, -1, 0, NULL, 0);
+		tf_turns();
+		SAW(SYN | ACK, -1, 0, 0);
+		CHECK(peer_accept() >= 0);
+		peer_sends(pattern(0), (size_t)n);
+		peer_resets();
+		QUIET();
+		sends(ACK, 0, 0, NULL, 0);
+		if (n)
+			SAW(ACK, 0, 0, n);
+		next();
+		CHECK_EQ(s.flags & RST, RST);
+		CHECK_EQ(s.seq, n);
+		CHECK(gone());
+		tf_teardown();
+	}
+}
+
 /* What was not acknowledged is sent again before RST, to one that answers */
 TEST(reset_of_a_guest_that_is_silent)
 {
