@@ -269,6 +269,20 @@ static unsigned tcp_peek_iov(struct tcp_conn *c, unsigned loans, size_t *len)
 }
 
 /*
+ * Without SO_PEEK_OFF, a peek past what is in flight stops at an urgent byte in
+ * there: what follows has to wait until the guest has acknowledged up to it
+ */
+static bool tcp_peek_stopped(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_nxt - c->snd_una;
+	int queued = 0;
+
+	return !tcp_has_peek_off && flight &&
+	       !ioctl(c->watch.fd, SIOCINQ, &queued) &&
+	       (uint32_t)queued > flight;
+}
+
+/*
  * Peek up to len bytes, less where buffers are many, at snd_nxt into loans.
  * Returns bytes, 0 where nothing new is there, -ECONNRESET where nothing ever
  * will be and the socket failed.
@@ -298,21 +312,7 @@ static ssize_t tcp_peek(struct tcp_conn *c, unsigned loans, size_t *len)
 	if (!n)
 		c->host_eof = true;
 	n = (size_t)n > skip ? n - (ssize_t)skip : 0;
-	return !n && c->host_error ? -ECONNRESET : n;
-}
-
-/*
- * Without SO_PEEK_OFF, a peek past what is in flight stops at an urgent byte in
- * there: what follows has to wait until the guest has acknowledged up to it
- */
-static bool tcp_peek_stopped(const struct tcp_conn *c)
-{
-	uint32_t flight = c->snd_nxt - c->snd_una;
-	int queued = 0;
-
-	return !tcp_has_peek_off && flight &&
-	       !ioctl(c->watch.fd, SIOCINQ, &queued) &&
-	       (uint32_t)queued > flight;
+	return !n && c->host_error && !tcp_peek_stopped(c) ? -ECONNRESET : n;
 }
 
 /* The socket's data has ended: FIN, or RST where it ended by an error */

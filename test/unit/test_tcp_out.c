@@ -1043,8 +1043,7 @@ TEST(urgent_data_is_resent)
 	tf_teardown();
 }
 
-/* A peek from the queue's head, where there is no other, stops at the byte */
-TEST(urgent_data_without_peek_off)
+static void open_out_without_peek_off(void)
 {
 	struct rlimit was, none;
 
@@ -1055,6 +1054,12 @@ TEST(urgent_data_without_peek_off)
 	tcp_out_init(&(struct tcp_limits){ 15, 6 });
 	setrlimit(RLIMIT_NOFILE, &was);
 	open_out();
+}
+
+/* A peek from the queue's head, where there is no other, stops at the byte */
+TEST(urgent_data_without_peek_off)
+{
+	open_out_without_peek_off();
 	CHECK_EQ(send(g.fd, "abcU", 4, MSG_OOB), 4);
 	tf_turns();
 	peer_sends("more", 4);
@@ -1073,6 +1078,24 @@ TEST(urgent_data_without_peek_off)
 	sends(ACK, 0, 14, NULL, 0);
 	SAW(ACK | URG | FIN, 14, 0, 1);
 	CHECK_EQ(s.data[0], 'Y');
+	tf_teardown();
+}
+
+/* ... and the peer's reset waits for what is behind that */
+TEST(urgent_data_and_reset_without_peek_off)
+{
+	open_out_without_peek_off();
+	CHECK_EQ(send(g.fd, "abcU", 4, MSG_OOB), 4);
+	tf_turns();
+	SAW(ACK, 0, 0, 3);
+	peer_resets();
+	QUIET();
+	sends(ACK, 0, 3, NULL, 0);
+	SAW(ACK | URG, 3, 0, 1);
+	next();
+	CHECK_EQ(s.flags & RST, RST);
+	CHECK_EQ(s.seq, 4);
+	CHECK(gone());
 	tf_teardown();
 }
 
