@@ -50,15 +50,16 @@ def backends():
 
 
 def mean_ratio(ours, others):
-    """The mean of the ratios within rounds, and its standard error; None
-    without any. A machine's speed changes from round to round, twofold at
-    times: the mean is a geometric one, in which a half and a double even out.
+    """The mean of the ratios within rounds, and its standard error, which one
+    round does not tell; None without any. A machine's speed changes from round
+    to round, twofold at times: the mean is a geometric one, in which a half and
+    a double even out.
     """
     logs = [math.log(a / b) for a, b in zip(ours, others) if a > 0 and b > 0]
     if not logs:
         return None
     r = math.exp(statistics.mean(logs))
-    spread = statistics.stdev(logs) if len(logs) > 1 else 0
+    spread = statistics.stdev(logs) if len(logs) > 1 else math.nan
     return r, r * spread / math.sqrt(len(logs))
 
 
