@@ -315,25 +315,31 @@ WANTED = {
     **{UP[cc] + ", CPU": (0.7, less(best(*DEBIAN, more=False), "Debian's"))
        for cc in CC},
     "start": (100, less(lambda samples, measure:
-                        [1] * len(samples[measure]["ours"]), "ms")),
+                        [1] * len(samples[measure].get("ours", ())), "ms")),
 }
 
 
+def judge(samples, measure):
+    """Ratio, its standard error, and whether what is wanted is reached; None
+    where there is nothing to compare."""
+    factor, of = WANTED[measure]
+    found = bench.mean_ratio(samples[measure].get("ours", ()),
+                             of(samples, measure) or ())
+    return found and (*found, found[0] <= factor if getattr(of, "less", False)
+                      else found[0] >= factor)
+
+
 def verdict(samples, measure):
-    """Ratio and its standard error, wanted ratio, and whether it is reached,
-    as text."""
+    """The same and what is wanted, as text."""
     if measure not in WANTED:
         return ""
     factor, of = WANTED[measure]
     text = f"{factor:g} x {of.text}" if of.text != "ms" else "100 ms"
-    is_less = getattr(of, "less", False)
-    bound = "at most" if is_less else "at least"
-    found = bench.mean_ratio(samples[measure].get("ours", ()),
-                             of(samples, measure) or ())
+    bound = "at most" if getattr(of, "less", False) else "at least"
+    found = judge(samples, measure)
     if not found:
         return f"{'-':>13}      {bound} {text}"
-    r, error = found
-    good = r <= factor if is_less else r >= factor
+    r, error, good = found
     return (f"{r:5.2f} +- {error:4.2f} {'    ' if good else 'MISS'} "
             f"{bound} {text}")
 
@@ -348,9 +354,9 @@ def show(table, names):
         print(f"{m:42}{table.units[m]:>7}" + "".join(
             f"{table.cell(row.get(n)):>9}" for n in names) + " " +
             verdict(table.samples, m))
-    missed = [m for m in mid if "MISS" in verdict(table.samples, m)]
-    judged = [m for m in mid if m in WANTED]
-    print(f"{len(judged) - len(missed)} of {len(judged)} reached")
+    judged = [judge(table.samples, m) for m in mid if m in WANTED]
+    print(f"{sum(bool(j and j[2]) for j in judged)} of {len(judged)} reached, "
+          f"{judged.count(None)} with nothing to compare")
 
 
 def servers(net):
