@@ -205,6 +205,18 @@ static bool out_too_small(struct virtq *q, unsigned begin,
 	return false;
 }
 
+/*
+ * Whether there may never be more than what is in stock: Linux's driver gives
+ * buffers back once it has more than half of a ring (since 5.4: or 32)
+ */
+static bool out_is_all(const struct virtq *q, const struct out_fill *f)
+{
+	if (out.count >= q->num || out.count == OUT_STOCK)
+		return true;
+	return out.count >= q->num / 2 && !f->skip &&
+	       out.hlen + f->found >= OUT_FRAME_MIN;
+}
+
 /* Put one loan together from the chains at out.next on */
 static bool out_gather(struct virtq *q, struct out_fill *f)
 {
@@ -214,7 +226,7 @@ static bool out_gather(struct virtq *q, struct out_fill *f)
 		struct out_chain *c;
 
 		if (out.next == out.count && !out_fetch(q)) {
-			if (out.count >= q->num || out.count == OUT_STOCK)
+			if (out_is_all(q, f))
 				out_too_small(q, begin, f);
 			return false;
 		}

@@ -330,10 +330,44 @@ TEST(a_small_queue)
 	CHECK_EQ(out_frames(1, vhost_out_limit() - HLEN, 6000), 1);
 	CHECK_EQ(read_frame(0, 6000, 12), 4);
 	/* not all of it is here: wait */
-	give(0, 2, 1526);
+	give(0, 1, 1526);
 	CHECK_EQ(out_frames(1, vhost_out_limit() - HLEN, 6000), 0);
 	CHECK(!vhost_out_again());
 	CHECK(vhost_out_wanted());
+	vdriver_close(&d);
+}
+
+/* Linux gives buffers back once it has more than half of a small ring */
+TEST(a_small_queue_of_a_lazy_driver)
+{
+	setup(64, 12, true);
+	give(0, 64, 1526);
+	CHECK_EQ(out_frames(22, 100, 100), 22);
+	CHECK_EQ(out_frames(1, 65000, 1), 0);
+	CHECK(vhost_out_again());
+	CHECK_EQ(vhost_out_limit(), 42 * 1526 - 12);
+	CHECK_EQ(out_frames(10, 100, 100), 10);
+	CHECK_EQ(out_frames(1, vhost_out_limit() - HLEN, 1), 0);
+	CHECK(vhost_out_again());
+	CHECK_EQ(vhost_out_limit(), 32 * 1526 - 12);
+	CHECK_EQ(out_frames(1, vhost_out_limit() - HLEN, 40000), 1);
+	/* it has 59 now, will give them back, and need not make do with less */
+	CHECK_EQ(out_frames(1, vhost_out_limit() - HLEN, 1), 0);
+	CHECK(!vhost_out_again());
+	CHECK_EQ(vhost_out_limit(), 32 * 1526 - 12);
+	vdriver_close(&d);
+}
+
+/* However few there are, a frame of the least size has to fit */
+TEST(a_small_queue_of_small_buffers)
+{
+	setup(4, 12, true);
+	give(0, 3, 500);
+	CHECK_EQ(out_frames(1, 1450, 1), 0);
+	CHECK(!q.broken);
+	CHECK(!vhost_out_again());
+	give(3, 1, 500);
+	CHECK_EQ(out_frames(1, 1450, 1450), 1);
 	vdriver_close(&d);
 }
 
