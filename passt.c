@@ -403,11 +403,31 @@ static void passt_pid_open(const char *path)
 	passt_pid_fd = fd;
 }
 
+/*
+ * A daemon that was told to end, and not waited for, may have removed the file
+ * since we opened it: it was its own
+ */
+static void passt_pid_renew(void)
+{
+	struct stat st;
+	int fd;
+
+	if (passt_pid.dir < 0 || fstat(passt_pid_fd, &st) || st.st_nlink)
+		return;
+	fd = openat(passt_pid.dir, passt_pid.name,
+		    O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	close(passt_pid_fd);
+	passt_pid_fd = fd;
+}
+
 /* 0, or a negative error code */
 static int passt_pid_write(pid_t pid)
 {
 	if (passt_pid_fd < 0)
 		return 0;
+	passt_pid_renew();
 	/* Pipes and devices cannot be cut short, nor need to be */
 	if (ftruncate(passt_pid_fd, 0) && errno != EINVAL)
 		return -errno;
@@ -692,7 +712,9 @@ int main(int argc, char **argv)
 		pasta_release();
 	passt_ready(ready, null);
 	passt_run();
+	/* What the next one wants, before what takes its time */
 	fwd_listen_stop();
+	passt_cleanup();
 	flow_stop(clock_now());
 	link_close();
 	nssock_stop();

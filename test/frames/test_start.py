@@ -325,6 +325,37 @@ def test_signal_while_it_starts(net, place, fifo, sig):
     assert not os.path.exists(place + "/s")
 
 
+def holds(pid, path):
+    d = "/proc/%d/fd/" % pid
+    return path in (os.readlink(d + fd) for fd in os.listdir(d))
+
+
+@pytest.mark.parametrize("mode", [(), ("-f",)], ids=["back", "fore"])
+def test_pid_file_goes_while_it_starts(net, place, fifo, mode):
+    """The one before, told to end and not waited for, removes its file only
+    now: it is made anew."""
+    path = place + "/pid"
+    with open(path, "w", encoding="ascii") as f:
+        f.write("123456789\n")
+    os.chmod(path, 0o666)
+    # Held up by who is to read the capture
+    p = starting(net, place, *mode, "-P", path, "-p", fifo)
+    wait_for(lambda: holds(p.pid, path))
+    os.unlink(path)
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    wait_for(lambda: os.path.exists(path) and os.stat(path).st_size)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    with open(path, encoding="ascii") as f:
+        pid = int(f.read())
+    assert mode or p.wait(PATIENCE) == 0
+    assert not mode or pid == p.pid
+    end(pid, place + "/s")
+    p.wait(PATIENCE)
+    p.stderr.close()
+    os.close(fd)
+    assert not os.path.exists(path)
+
+
 @pytest.mark.parametrize("opt", ["--pid", "--pcap"])
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_pipe_that_nobody_reads(net, place, fifo, opt, sig):
