@@ -73,6 +73,9 @@ bool fwd_has_way(uint8_t proto, const struct flow_side *guest);
 bool fwd_is_cut_off(int rc);
 void fwd_udp_hold(const struct flow_side *host);
 void fwd_udp_let_go(const struct flow_side *host);
+void fwd_udp_lead(const struct flow_side *to);
+void fwd_udp_lead_end(const struct flow_side *to);
+bool fwd_udp_led(enum fwd_way way, uint16_t port);
 bool fwd_udp_held(unsigned families, uint16_t port);
 int fwd_socket_alone(const struct flow_side *host);
 

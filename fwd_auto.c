@@ -9,6 +9,7 @@
  *
  *	listened on there, in the rule, not yet here	open a listener
  *	no longer, or in another family			close it
+ *	no longer, but connected to a flow		leave it
  *	cannot be bound: in use, privileged		tried again next time
  *
  * Only what can be reached counts: from inside, that is what the host listens
@@ -61,10 +62,23 @@ struct fwd_auto_view {
 	uint64_t failed[PORTS_WORDS];
 };
 
+/**
+ * struct fwd_auto_connected - UDP servers that have connected to a client
+ * @map:	ports of connected sockets, on the side that the way leads to
+ * @asked:	@map was asked for in this scan, of this way
+ * @known:	and is there
+ */
+struct fwd_auto_connected {
+	struct ports_map map;
+	bool asked;
+	bool known;
+};
+
 static const struct conf *fwd_auto_conf;
 /* By way: the side that it leads to */
 static struct ports_source fwd_auto_source[FWD_WAYS];
 static struct fwd_auto_view fwd_auto_views[AUTO_PROTOS][FWD_WAYS];
+static struct fwd_auto_connected fwd_auto_connected;
 static struct timer fwd_auto_timer;
 
 static uint8_t fwd_auto_number(enum fwd_auto_proto proto)
@@ -266,6 +280,35 @@ static struct fwd_port fwd_auto_port(const struct fwd_listener *l)
 	};
 }
 
+/*
+ * A UDP server that has connected to its client, as nc -l does to the first, is
+ * listened for as long as it has the port: its client knows no other
+ */
+static bool fwd_auto_is_connected(const struct fwd_port *p)
+{
+	struct fwd_auto_connected *c = &fwd_auto_connected;
+	const struct port_rule *r = p->rule;
+
+	if (p->proto != IPPROTO_UDP ||
+	    !fwd_udp_led(p->way, (uint16_t)(r->to + (p->port - r->first))))
+		return false;
+	if (!c->asked)
+		c->known = !ports_scan_connected(&fwd_auto_source[p->way],
+						 &c->map);
+	c->asked = true;
+	return c->known && fwd_auto_seen(&c->map, p);
+}
+
+/* Whether a listener is what is wanted now */
+static bool fwd_auto_is_right(const struct fwd_auto_view *v,
+			      const struct fwd_listener *l,
+			      const struct fwd_port *p)
+{
+	unsigned wanted = fwd_auto_wanted(v, p);
+
+	return wanted == l->families || (!wanted && fwd_auto_is_connected(p));
+}
+
 /* Closes those of a port that are of no use any more */
 static void fwd_auto_check(const struct fwd_auto_view *v,
 			   struct fwd_listener *l)
@@ -274,8 +317,7 @@ static void fwd_auto_check(const struct fwd_auto_view *v,
 		struct fwd_listener *next = fwd_listen_next(l);
 		const struct fwd_port p = fwd_auto_port(l);
 
-		if (p.rule->automatic &&
-		    fwd_auto_wanted(v, &p) != l->families) {
+		if (p.rule->automatic && !fwd_auto_is_right(v, l, &p)) {
 			debug("%s port %u is not forwarded any more",
 			      p.proto == IPPROTO_TCP ? "TCP" : "UDP", p.port);
 			fwd_listen_close(l);
@@ -290,6 +332,7 @@ static void fwd_auto_close(enum fwd_auto_proto proto, enum fwd_way way)
 	uint8_t number = fwd_auto_number(proto);
 	const uint64_t *ports = fwd_listen_ports(number, way);
 
+	fwd_auto_connected.asked = false;
 	for (unsigned w = 0; w < PORTS_WORDS; w++) {
 		uint64_t bits = ports[w];
 

@@ -139,6 +139,7 @@ static void udp_splice_close(struct flow *f, usec_t now)
 	timer_cancel(&u->timer);
 	loop_del(&u->watch);
 	close(u->watch.fd);
+	fwd_udp_lead_end(&f->side[TGT]);
 	flow_end(f);
 }
 
@@ -256,6 +257,7 @@ static int udp_splice_start(struct flow *f, usec_t now)
 	timer_arm(&u->timer, now + UDP_UNREPLIED);
 	flow_hash(f, INI);
 	fwd_listen_note(f, fd);
+	fwd_udp_lead(&f->side[TGT]);
 	stat_add(STAT_UDP_FLOWS, 1);
 	return 0;
 }

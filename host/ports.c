@@ -50,10 +50,15 @@ static const char *const ports_files[PORTS_FDS] = {
 
 static uint32_t ports_seq;
 
-static unsigned ports_state(uint8_t proto)
-{
-	return proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE;
-}
+/**
+ * struct ports_kind - the sockets that are asked about
+ * @proto:	IPPROTO_TCP or IPPROTO_UDP
+ * @state:	their state
+ */
+struct ports_kind {
+	uint8_t proto;
+	unsigned state;
+};
 
 /**
  * struct ports_socket - what is said of a socket
@@ -159,7 +164,7 @@ int ports_parse(struct ports_map *map, uint32_t seq, const void *buf,
 	return 0;
 }
 
-static int ports_send(int fd, uint8_t proto, int family)
+static int ports_send(int fd, const struct ports_kind *k, int family)
 {
 	struct {
 		struct nlmsghdr h;
@@ -169,8 +174,8 @@ static int ports_send(int fd, uint8_t proto, int family)
 		       .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.r = { .sdiag_family = (uint8_t)family,
-		       .sdiag_protocol = proto,
-		       .idiag_states = 1U << ports_state(proto) },
+		       .sdiag_protocol = k->proto,
+		       .idiag_states = 1U << k->state },
 	};
 
 	return send(fd, &req, sizeof(req), MSG_DONTWAIT) < 0 ? -errno : 0;
@@ -202,9 +207,10 @@ static void ports_drain(int fd)
 		;
 }
 
-static int ports_dump(int fd, uint8_t proto, int family, struct ports_map *map)
+static int ports_dump(int fd, const struct ports_kind *k, int family,
+		      struct ports_map *map)
 {
-	int rc = ports_send(fd, proto, family);
+	int rc = ports_send(fd, k, family);
 
 	if (!rc)
 		rc = ports_receive(fd, map);
@@ -213,7 +219,8 @@ static int ports_dump(int fd, uint8_t proto, int family, struct ports_map *map)
 	return rc;
 }
 
-static int ports_scan_diag(int fd, uint8_t proto, struct ports_map *map)
+static int ports_scan_diag(int fd, const struct ports_kind *k,
+			   struct ports_map *map)
 {
 	int rc = -EINTR;
 
@@ -221,9 +228,9 @@ static int ports_scan_diag(int fd, uint8_t proto, struct ports_map *map)
 	for (int i = 0; i < PORTS_TRIES && (rc == -EINTR || rc == -EBUSY);
 	     i++) {
 		memset(map, 0, sizeof(*map));
-		rc = ports_dump(fd, proto, AF_INET, map);
+		rc = ports_dump(fd, k, AF_INET, map);
 		if (!rc)
-			rc = ports_dump(fd, proto, AF_INET6, map);
+			rc = ports_dump(fd, k, AF_INET6, map);
 	}
 	return rc;
 }
@@ -354,9 +361,30 @@ static int ports_scan_proc(const int *fd, struct ports_map *map)
 int ports_scan(const struct ports_source *s, uint8_t proto,
 	       struct ports_map *map)
 {
+	const struct ports_kind k = {
+		proto, proto == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE
+	};
+
 	if (s->count == 1)
-		return ports_scan_diag(s->fd[0], proto, map);
+		return ports_scan_diag(s->fd[0], &k, map);
 	return ports_scan_proc(s->fd + (proto == IPPROTO_TCP ? 0 : 2), map);
+}
+
+/**
+ * ports_scan_connected() - Which ports connected UDP sockets have
+ * @s:		from ports_open(), or a copy of it
+ * @map:	filled in; undefined after an error
+ *
+ * Costs more the more there are, unlike ports_scan().
+ *
+ * Return: as of ports_scan(); -EOPNOTSUPP: from files, that is not told
+ */
+int ports_scan_connected(const struct ports_source *s, struct ports_map *map)
+{
+	static const struct ports_kind k = { IPPROTO_UDP, TCP_ESTABLISHED };
+
+	return s->count == 1 ? ports_scan_diag(s->fd[0], &k, map) :
+			       -EOPNOTSUPP;
 }
 
 static void ports_close(struct ports_source *s)

@@ -70,6 +70,7 @@ static inline bool ports_has(const struct ports_map *m, enum ports_reach reach,
 int ports_open(struct ports_source *s);
 int ports_scan(const struct ports_source *s, uint8_t proto,
 	       struct ports_map *map);
+int ports_scan_connected(const struct ports_source *s, struct ports_map *map);
 int ports_parse(struct ports_map *map, uint32_t seq, const void *buf,
 		size_t len);
 size_t ports_parse_proc(struct ports_map *map, const char *text, size_t len);

@@ -673,6 +673,32 @@ def test_open_connection_outlives_its_port(net, pasta, fam):
     exchange(c, s)
 
 
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_udp_server_that_connects(net, pasta, fam, way):
+    """As nc -ul does to its first client: it is there as long as it has the
+    port, and no longer."""
+    p = pasta("--config-net")
+    server, client = sides(net, p, way)
+    s, other = server.udp(fam.any, 7474), server.udp(fam.any, 7475)
+    until(p, lambda: rp.listening(client, "udp", 7474))
+    c = client.udp(fam.lo)
+    c.connect((fam.lo, 7474))
+    c.send(b"hi")
+    data, peer = s.recvfrom(100)
+    assert data == b"hi"
+    s.connect(peer)
+    # whatever is seen of the one that goes is seen of the other
+    other.close()
+    until(p, lambda: not rp.listening(client, "udp", 7475))
+    s.send(b"ho")
+    assert c.recv(100) == b"ho"
+    c.send(b"hey")
+    assert s.recv(100) == b"hey"
+    s.close()
+    until(p, lambda: not rp.listening(client, "udp", 7474))
+    c.close()
+
+
 def test_udp_clients_are_not_servers(net, pasta):
     """A connected socket's port is nobody's to forward."""
     p = pasta("--config-net")

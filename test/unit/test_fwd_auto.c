@@ -398,6 +398,47 @@ TEST(udp_comes_and_goes)
 	teardown();
 }
 
+/* To what comes past the link: its client goes on to speak to the port */
+TEST(udp_server_that_connects)
+{
+	const struct endpoint e = { addr("127.0.0.1"), 9, 0 };
+	struct flow_side to = { .rport = PORT, .place = FLOW_AT_HOST };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+	int fd, other;
+
+	setup_all();
+	fd = udp(HOST, "127.0.0.1", PORT);
+	other = udp(HOST, "127.0.0.1", PORT + 1);
+	later();
+	ON(PORT, "udp>4");
+	fwd_udp_lead(&to);
+	CHECK(!connect(fd, &sa.sa, len));
+	CHECK(!connect(other, &sa.sa, len));
+	later();
+	ON(PORT, "udp>4");
+	ON(PORT + 1, "");
+	/* the client has gone */
+	fwd_udp_lead_end(&to);
+	later();
+	ON(PORT, "");
+	close(fd);
+	/* and the same where the server goes */
+	fd = udp(HOST, "127.0.0.1", PORT);
+	later();
+	ON(PORT, "udp>4");
+	fwd_udp_lead(&to);
+	CHECK(!connect(fd, &sa.sa, len));
+	later();
+	ON(PORT, "udp>4");
+	close(fd);
+	later();
+	ON(PORT, "");
+	fwd_udp_lead_end(&to);
+	close(other);
+	teardown();
+}
+
 /* A client inside would find its port in use */
 TEST(dhcp_is_left_alone)
 {

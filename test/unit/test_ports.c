@@ -201,6 +201,13 @@ static void udp_states(struct ports_source s)
 	SCAN(TCP, PORT, "");
 	CHECK(!connect(fd, &sa.sa, len));
 	SCAN(UDP, PORT, "6");
+	if (s.count == 1) {
+		CHECK_EQ(ports_scan_connected(&s, &map), 0);
+		CHECK(!strcmp(reach(PORT), "4"));
+		CHECK_EQ(count(), 1);
+	} else {
+		CHECK_EQ(ports_scan_connected(&s, &map), -EOPNOTSUPP);
+	}
 	close(fd);
 	close(six);
 	SCAN(UDP, PORT, "");
