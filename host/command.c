@@ -100,6 +100,8 @@ static bool command_exists(const char *name)
 	const char *dir = getenv("PATH");
 	char path[4096];
 
+	if (!*name)
+		return false;
 	if (strchr(name, '/'))
 		return !access(name, F_OK);
 	while (dir) {

@@ -48,7 +48,7 @@ def test_killed_by_a_signal(run, sig):
 
 
 @pytest.mark.parametrize("what,status", [
-    ("no-such-command-here", 127), ("/no/such/command", 127),
+    ("no-such-command-here", 127), ("/no/such/command", 127), ("", 127),
     ("/etc/passwd", 126), ("/etc", 126)])
 def test_command_cannot_run(run, what, status):
     r = run(what)
