@@ -358,6 +358,14 @@ static const char *fwd_option(uint8_t proto, enum fwd_way way)
 	return name[proto != IPPROTO_TCP][way];
 }
 
+/* What whoever starts us can do about it */
+static const char *fwd_listen_hint(int rc)
+{
+	return rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" :
+	       rc == -EACCES ? ", see the sysctl "
+			       "net.ipv4.ip_unprivileged_port_start" : "";
+}
+
 /* The port as options write it: ADDR%IF/PORT */
 static void fwd_listen_failed(const struct fwd_port *p, int rc)
 {
@@ -370,8 +378,7 @@ static void fwd_listen_failed(const struct fwd_port *p, int rc)
 		addr_format(a, text, sizeof(text));
 	err("%s %s%s%s%s%u: %s%s", fwd_option(p->proto, p->way), text,
 	    *ifname ? "%" : "", ifname, any && !*ifname ? "" : "/", p->port,
-	    strerror(-rc),
-	    rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" : "");
+	    strerror(-rc), fwd_listen_hint(rc));
 }
 
 /* Out of descriptors is no property of the port: pass over nothing then */

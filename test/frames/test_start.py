@@ -21,6 +21,8 @@ from rig.net import V4
 from rig.wait import PATIENCE
 
 NAMESPACES = ("user", "mnt", "ipc", "uts")
+LOW_PORT = "Permission denied, see the sysctl " \
+    "net.ipv4.ip_unprivileged_port_start"
 
 
 @pytest.fixture
@@ -200,7 +202,7 @@ WRONG = [
     ("--tcp-ports", "7105", "Address already in use"),
     ("--udp-ports", "7105", "Address already in use"),
     ("--tcp-ports", "127.0.0.1/7105", "Address already in use"),
-    ("--tcp-ports", "80", "Permission denied"),
+    ("--tcp-ports", "80", LOW_PORT),
     ("--interface", "nosuch0", "no such interface"),
     ("--outbound-if4", "nosuch0", "no such interface"),
     ("--outbound-if6", "nosuch0", "no such interface"),
@@ -254,7 +256,7 @@ def test_failed_start_of_root_leaves_nothing(net, place, mode):
                "-l", place + "/log", "-p", place + "/pcap", "-t", "80",
                user=False)
     assert r.returncode == 1
-    assert r.stderr == "--tcp-ports 80: Permission denied\n"
+    assert r.stderr == "--tcp-ports 80: %s\n" % LOW_PORT
     assert os.listdir(place) == []
 
 
@@ -271,7 +273,7 @@ def test_failed_start_keeps_files_that_were_there(net, place):
     with open(place + "/pid", encoding="ascii") as f:
         assert f.read() == "before\n"
     with open(place + "/log", encoding="ascii") as f:
-        assert re.fullmatch(r"before\n\S+ --tcp-ports 80: Permission denied\n",
+        assert re.fullmatch(r"before\n\S+ --tcp-ports 80: %s\n" % LOW_PORT,
                             f.read())
 
 

@@ -405,7 +405,8 @@ WRONG = [
     ("--udp-ports", "7211", "Address already in use"),
     ("--tcp-ns", "7212", "Address already in use"),
     ("--udp-ns", "7212", "Address already in use"),
-    ("--tcp-ports", "80", "Permission denied"),
+    ("--tcp-ports", "80", "Permission denied, see the sysctl "
+     "net.ipv4.ip_unprivileged_port_start"),
     ("--interface", "nosuch0", "no such interface"),
     ("--outbound-if4", "nosuch0", "no such interface"),
     ("--outbound-if6", "nosuch0", "no such interface"),
