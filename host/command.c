@@ -420,6 +420,14 @@ static pid_t command_clone_in(const struct command *c, int userns)
 	return pid;
 }
 
+/* What may be behind it, where the error alone misleads */
+static const char *command_hint(const struct command *c, int rc)
+{
+	return rc == -ENOSPC ? ", see the sysctls user.max_*_namespaces" :
+	       rc == -EPERM && !c->same_user ?
+	       ", this host may keep user namespaces from its users" : "";
+}
+
 static pid_t command_spawn(const struct command *c, int userns)
 {
 	struct command_origin o;
@@ -442,8 +450,8 @@ static pid_t command_spawn(const struct command *c, int userns)
 	close(fd[1]);
 	command_go = fd[0];
 	if (pid < 0)
-		die("Cannot make namespaces for the command: %s",
-		    strerror(-pid));
+		die("Cannot make namespaces for the command: %s%s",
+		    strerror(-pid), command_hint(c, pid));
 	command_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (command_pidfd < 0)
 		die("Cannot watch the command: %s", strerror(errno));
@@ -476,7 +484,8 @@ void command_start(const struct command *c, struct netns *ns)
 		isolation_return();
 	rc = c->same_user ? 0 : command_map(pid, uid, gid);
 	if (rc)
-		die("Cannot map user and group: %s", strerror(-rc));
+		die("Cannot map user and group: %s%s", strerror(-rc),
+		    command_hint(c, rc));
 	*ns = (struct netns){
 		.net = command_open_ns(pid, "net"),
 		.user = c->same_user ? userns : command_open_ns(pid, "user"),

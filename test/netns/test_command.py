@@ -526,7 +526,7 @@ def test_no_user_namespaces(run):
     one_line(run("-q", "true", prefix=(
         "unshare", "-Ur", "sh", "-c",
         'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"', "sh")),
-             "namespace")
+             "namespace", r"sysctls user\.max_\*_namespaces")
 
 
 @pytest.mark.parametrize("argv,word", [
