@@ -214,12 +214,20 @@ static void net_run_rx(struct net_queue *q, usec_t now)
 	}
 }
 
-/* A queue that has a descriptor for kicks runs once it is set up */
+/*
+ * A queue that has a descriptor for kicks runs once it is set up. It begins where
+ * the used ring ends, as DPDK's device does: both are used in order here, and not
+ * all front-ends know the base of a queue that somebody else served before.
+ */
 static void net_try_start(struct net_queue *q)
 {
 	if (q->running || q->kick.fd < 0 || q->halted || !virtq_map(&q->vq))
 		return;
 	virtq_begin(&q->vq);
+	if (q->vq.last_avail != q->vq.next_used)
+		debug("Queue %td: begins at %u, not at %u", q - net_queues,
+		      q->vq.next_used, q->vq.last_avail);
+	q->vq.last_avail = q->vq.next_used;
 	q->running = true;
 	if (q == &net_queues[NET_RX])
 		vhost_out_begin();
@@ -446,7 +454,7 @@ int vhost_net_set_addr(unsigned i, const struct virtq_addr *a)
 /**
  * vhost_net_set_base() - Say which chain of the available ring is next
  * @i:		queue
- * @base:	its index
+ * @base:	its index; where the queue begins the used ring has the last word
  *
  * Return: 0; -EINVAL: no such queue or index; -EBUSY: it runs
  */

@@ -558,6 +558,53 @@ TEST(what_the_last_daemon_did_not_tell)
 	teardown();
 }
 
+static void begins_at(uint32_t base, unsigned used)
+{
+	struct vring_used_elem e;
+
+	setup(BASIC);
+	vhost_net_reset();
+	close_fds();
+	vhost_net_features(BASIC);
+	for (unsigned i = 0; i < 2; i++) {
+		struct vring *r = &d.ring[i];
+
+		r->used->idx = r->avail->idx = d.seen[i] = (uint16_t)used;
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		vdriver_chain(&d, 0, i, &(struct vdriver_buf){
+			A + i * 4096, 1526 }, 1);
+		vdriver_chain(&d, 1, i, &(struct vdriver_buf){
+			A + NUM * 4096, 72 }, 1);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		queue_up(i, base);
+		CHECK_EQ(vhost_net_enable(i, true), 0);
+	}
+	turns();
+	CHECK_EQ(frames_in, 10);
+	CHECK_EQ(out(4), 4);
+	link_flush();
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK(vdriver_used(&d, 0, &e));
+		CHECK_EQ(e.id, i);
+	}
+	CHECK_EQ(downs, 0);
+	teardown();
+}
+
+/*
+ * After a daemon that was killed, or on another host, where the driver's next
+ * chain is (Cloud Hypervisor), or the queue's begin (DPDK), is no base
+ */
+TEST(the_base_is_what_was_used)
+{
+	begins_at(500, 500);
+	begins_at(510, 500);
+	begins_at(0, 500);
+	begins_at(0, 65530);
+}
+
 /* Which holds so many that nobody has read */
 TEST(kicks_by_a_pipe)
 {
