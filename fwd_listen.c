@@ -358,10 +358,26 @@ static const char *fwd_option(uint8_t proto, enum fwd_way way)
 	return name[proto != IPPROTO_TCP][way];
 }
 
-/* What whoever starts us can do about it */
-static const char *fwd_listen_hint(int rc)
+/* Whether it is us who have it: at one address, and at all of its family */
+static bool fwd_listen_is_ours(const struct fwd_port *p)
 {
-	return rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" :
+	const struct fwd_listener *l = fwd_listen_on(p->proto, p->way, p->port);
+	bool all = addr_is_unspecified(&p->rule->listen);
+
+	for (; l; l = fwd_listen_next(l)) {
+		if (l->families & fwd_families(p) &&
+		    (all || addr_is_unspecified(&fwd_listen_rule(l)->listen)))
+			return true;
+	}
+	return false;
+}
+
+/* What whoever starts us can do about it */
+static const char *fwd_listen_hint(const struct fwd_port *p, int rc)
+{
+	return rc == -EADDRINUSE && fwd_listen_is_ours(p) ?
+	       ", by another address of this option" :
+	       rc == -EMFILE ? ", raise RLIMIT_NOFILE (ulimit -Hn)" :
 	       rc == -EACCES ? ", see the sysctl "
 			       "net.ipv4.ip_unprivileged_port_start" : "";
 }
@@ -378,7 +394,7 @@ static void fwd_listen_failed(const struct fwd_port *p, int rc)
 		addr_format(a, text, sizeof(text));
 	err("%s %s%s%s%s%u: %s%s", fwd_option(p->proto, p->way), text,
 	    *ifname ? "%" : "", ifname, any && !*ifname ? "" : "/", p->port,
-	    strerror(-rc), fwd_listen_hint(rc));
+	    strerror(-rc), fwd_listen_hint(p, rc));
 }
 
 /* Out of descriptors is no property of the port: pass over nothing then */

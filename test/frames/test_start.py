@@ -236,6 +236,17 @@ def test_failed_start(net, place, mode, opt, value, why):
     wait_for(lambda: place.encode() not in b"".join(map(command_line, pids())))
 
 
+@pytest.mark.parametrize("items", [("127.0.0.1/7107", "7107"),
+                                   ("7107", "127.0.0.1/7107")], ids="-".join)
+def test_port_at_all_addresses_and_at_one(net, place, items):
+    """It is not somebody else who has it."""
+    opts = [x for i in items for x in ("-t", i)]
+    r = rd.run(net, "-f", "-s", place + "/s", *opts)
+    assert r.returncode == 1
+    assert r.stderr == ("--tcp-ports %s: Address already in use, by another "
+                        "address of this option\n" % items[1])
+
+
 def pids():
     return [int(p) for p in os.listdir("/proc") if p.isdigit()]
 
