@@ -50,6 +50,7 @@
  * @last:	when a datagram last went either way
  * @listener:	what the client sent to; see udp_send_is_there()
  * @replied:	the server has spoken, too
+ * @heard:	and since the timer was last due
  * @paused:	the socket is not watched until the timer fires
  * @stranded:	nothing can be sent any more: ends when the timer fires
  */
@@ -59,6 +60,7 @@ struct udp_splice {
 	usec_t last;
 	const struct fwd_listener *listener;
 	bool replied;
+	bool heard;
 	bool paused;
 	bool stranded;
 };
@@ -143,16 +145,31 @@ static void udp_splice_close(struct flow *f, usec_t now)
 	flow_end(f);
 }
 
+/* Nobody answers where it leads, and the rule leads elsewhere by now: udp_flow.c */
+static bool udp_splice_is_astray(struct flow *f)
+{
+	const struct udp_splice *u = udp_splice_of(f);
+	const struct flow_side *from = &f->side[INI];
+	const struct fwd_listener *l = u->listener;
+	struct flow_side to;
+
+	if (u->heard || u->paused || !udp_send_is_there(l, from))
+		return false;
+	return !fwd_splice(l->way, fwd_listen_rule(l), from, &to) ||
+	       !addr_equal(&to.remote, &f->side[TGT].remote);
+}
+
 static void udp_splice_on_timer(struct timer *t, usec_t now)
 {
 	struct udp_splice *u = (struct udp_splice *)
 		((uint8_t *)t - offsetof(struct udp_splice, timer));
 	usec_t due = u->last + udp_splice_timeout(flow_of(u));
 
-	if (now >= due || u->stranded) {
+	if (now >= due || u->stranded || udp_splice_is_astray(flow_of(u))) {
 		udp_splice_close(flow_of(u), now);
 		return;
 	}
+	u->heard &= u->paused;
 	if (u->paused)
 		u->paused = loop_mod(&u->watch, EPOLLIN);
 	timer_arm(t, u->paused ? now + NOMEM_PAUSE : due);
@@ -185,6 +202,7 @@ static void udp_splice_replied(struct flow *f, usec_t now)
 	struct udp_splice *u = udp_splice_of(f);
 
 	u->last = now;
+	u->heard = true;
 	if (u->replied)
 		return;
 	u->replied = true;

@@ -459,6 +459,37 @@ TEST(guest_moves)
 	teardown();
 }
 
+/* IPv6 sends to an address that is no more as well: it goes wherever routes lead */
+TEST(guest_moves_and_nobody_answers)
+{
+	static const char *const guest[] = { "2001:db8:5::1", "2001:db8:5::2" };
+	const struct addr a = addr(guest[0]), b = addr(guest[1]);
+
+	CHECK(hostns_address(guest[0]) && hostns_address(guest[1]));
+	setup();
+	conf.host_lo_to_ns_lo = false;
+	guest_learn_addr(&a);
+	serve(guest[1]);
+	client = dial("::1");
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(send(client, "x", 1, 0), 1);
+		turns();
+		CHECK_EQ(server_hears(), -1);
+		guest_learn_addr(&b);
+		later(10);
+	}
+	exchange("there");
+	CHECK_EQ(flow_count(), 1);
+	/* where somebody answers, the guest is there, too */
+	guest_learn_addr(&a);
+	for (unsigned i = 0; i < 60; i++) {
+		exchange("still there");
+		later(10);
+	}
+	CHECK_EQ(flow_count(), 1);
+	teardown();
+}
+
 /* Enough for this turn: who comes anew waits for the next */
 TEST(turn_is_over)
 {
