@@ -449,7 +449,7 @@ static const struct option_def conf_options[] = {
 	  "default: the gateway's address",
 	  conf_set_map, V4(map_host_loopback), 0 },
 	{ "no-map-gw", NULL, 0, NULL, BOTH, NULL,
-	  "The gateway's address is just that",
+	  "The gateway's address does not lead to the host's loopback",
 	  option_set_flag, &wish.host.no_map_gw, true },
 	{ "map-guest-addr", NULL, 0, "ADDR", BOTH, NULL,
 	  "The guest reaches the host under the address that both share as "
@@ -524,7 +524,7 @@ static const struct option_def conf_options[] = {
 	  "too; default: from socket to socket",
 	  option_set_flag, &conf.no_splice, true },
 	{ "splice-only", NULL, 0, NULL, PASTA, NULL,
-	  "Nothing but that: no interface inside",
+	  "Only connections between both loopbacks: no interface inside",
 	  option_set_flag, &conf.ns.no_tap, true },
 	{ "freebind", NULL, 0, NULL, BOTH, NULL,
 	  "Addresses to listen on need not exist yet; default: that is an "
