@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-tf_later
 /*
- * test_tcp: segments of no connection, the two sweeps, a guest that leaves
+ * test_tcp: segments of no connection, the two sweeps, a guest that leaves, and
+ * one that does what it may
  */
 #include "tcp.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -395,6 +397,174 @@ TEST(no_wakeups)
 	sends(ACK, 0, 0, NULL, 0);
 	CHECK_EQ(tf_turns(), 0);
 	tf_teardown();
+}
+
+/*
+ * A guest that does what it may, in any order: old data again, what is not
+ * acknowledged, windows that open and close, an end whenever; to a peer that
+ * does the same. @edge and @guest_edge are the right edges of the windows.
+ */
+#define ANY_MOST	200000
+static struct {
+	int32_t una, sent, total, edge;
+	int32_t next, their_total, their_sent, guest_edge;
+	bool fin, their_fin, fin_acked;
+	int32_t read;
+} any;
+
+static int32_t below(int32_t n)
+{
+	return n > 0 ? (int32_t)(random() % n) : 0;
+}
+
+static int32_t least(int32_t a, int32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The segments that came: right, within the window, of what was sent */
+static void any_takes(void)
+{
+	while (waiting()) {
+		int32_t end, edge;
+
+		next();
+		CHECK(!(s.flags & (SYN | RST)));
+		RIGHT();
+		end = s.seq + (int32_t)s.len;
+		CHECK(end <= any.guest_edge + 1 && end <= any.their_sent + 1);
+		CHECK(s.ack <= any.sent + any.fin);
+		edge = s.ack + (s.window << 8);
+		CHECK(edge >= any.edge || s.ack > any.total);
+		any.edge = edge;
+		any.fin_acked |= s.ack > any.total;
+		any.una = least(s.ack > any.una ? s.ack : any.una, any.total);
+		end = least(end, any.guest_edge);
+		if (s.seq <= any.next && end > any.next)
+			any.next = end;
+		if (s.flags & FIN && any.next == any.their_total &&
+		    any.next < any.guest_edge) {
+			CHECK_EQ(s.seq + (int32_t)s.len, any.their_total);
+			any.their_fin = true;
+		}
+	}
+}
+
+static void any_sends(int32_t seq, int32_t len, int32_t window)
+{
+	int32_t ack = any.next + any.their_fin;
+	bool fin;
+
+	seq = any.fin_acked ? any.total + 1 : least(seq, any.total);
+	len = least(least(len, any.edge - seq), any.total - seq);
+	len = len < 0 ? 0 : len;
+	fin = seq + len == any.total && (any.fin || !below(4));
+	any.fin |= fin;
+	any.sent = seq + len > any.sent ? seq + len : any.sent;
+	if (ack + window > any.guest_edge)
+		any.guest_edge = ack + window;
+	g.window = (uint16_t)(any.guest_edge - ack);
+	queue(fin ? ACK | FIN : ACK, seq, ack, pattern((size_t)seq),
+	      (size_t)len);
+	flush();
+}
+
+static void any_peer_sends(void)
+{
+	int32_t left = any.their_total - any.their_sent;
+	ssize_t n;
+
+	if (!left)
+		return;
+	n = peer_sends(pattern((size_t)any.their_sent),
+		       (size_t)below(left) + 1);
+	any.their_sent += n > 0 ? (int32_t)n : 0;
+	if (any.their_sent == any.their_total)
+		shutdown(g.fd, SHUT_WR);
+}
+
+static void any_peer_reads(int32_t most)
+{
+	ssize_t n;
+
+	while (most > 0 && (n = recv(g.fd, text, (size_t)least(most, 50000),
+				     MSG_DONTWAIT)) > 0) {
+		CHECK(!memcmp(text, pattern((size_t)any.read), (size_t)n));
+		any.read += (int32_t)n;
+		most -= (int32_t)n;
+	}
+}
+
+static void any_step(void)
+{
+	static const int32_t windows[] = { 0, 1, 5, 1000, 60000 };
+	int32_t old = below(any.sent + 1), at = below(2) ? any.sent : old;
+
+	switch (below(8)) {
+	case 0:
+	case 1:
+		any_sends(at, below(1461), windows[below(5)]);
+		break;
+	case 2:
+		any_sends(any.sent + any.fin, 0, windows[below(5)]);
+		break;
+	case 3:
+	case 4:
+		any_peer_sends();
+		break;
+	case 5:
+		any_peer_reads(below(20000));
+		break;
+	case 6:
+		tf_later((usec_t)below(500) * USEC_PER_MSEC);
+		break;
+	case 7:
+		memlink_set_room(below(2) ? MEMLINK_FRAMES : memlink_sent());
+		break;
+	}
+}
+
+static bool any_done(void)
+{
+	return any.fin_acked && any.their_fin && any.read == any.total;
+}
+
+/* Whatever both do, all arrives both ways, and nothing is left behind */
+TEST(any_order_both_ways)
+{
+	for (unsigned seed = 0; seed < 10; seed++) {
+		srandom(seed);
+		memset(&any, 0, sizeof(any));
+		any.total = below(ANY_MOST);
+		any.their_total = 1 + below(ANY_MOST);
+		any.guest_edge = 65535;
+		tf_setup();
+		g.ws = 0;
+		g.iss = 0u - 1000 - seed * 1000;
+		open_out();
+		any.edge = (int32_t)(conn()->rcv_adv - g.iss - 1);
+		for (int i = 0; i < 200; i++) {
+			any_step();
+			tcp_link_writable(tf_now);
+			any_takes();
+		}
+		memlink_set_room(MEMLINK_FRAMES);
+		for (int i = 0; i < 300 && !any_done(); i++) {
+			tcp_link_writable(tf_now);
+			any_takes();
+			any_sends(any.una, 1460, 60000);
+			tf_later(300 * USEC_PER_MSEC);
+			any_takes();
+			any_peer_reads(ANY_MOST);
+			any_peer_sends();
+			tf_turns();
+		}
+		CHECK(any_done());
+		any_sends(any.una, 0, 60000);
+		tf_later(3 * USEC_PER_SEC);
+		CHECK(gone());
+		tf_teardown();
+	}
 }
 
 int main(int argc, char **argv)
