@@ -58,8 +58,6 @@ enum {
  * @netmask:	--netmask
  * @address:	IPv4 --address
  * @family:	--address, --gateway or --outbound, the last of each family
- * @own_addr:	--address, or --netmask: the host's are not copied
- * @own_gateway:	--gateway, the same of routes
  * @ports:	--tcp-ports, --udp-ports, --tcp-ns and --udp-ns
  * @netns:	--netns as it was given
  */
@@ -71,8 +69,6 @@ struct conf_wish {
 	struct option_choice netmask;
 	struct option_choice address;
 	struct option_choice family[CONF_FAMILIES];
-	bool own_addr[CONF_FAMILIES];
-	bool own_gateway[CONF_FAMILIES];
 	struct conf_ports_wish ports;
 	struct option_choice netns;
 };
