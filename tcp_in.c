@@ -740,6 +740,33 @@ static enum tcp_verdict tcp_segment(struct tcp_conn *c, const struct packet *p)
 	return tcp_arrives(c, p);
 }
 
+/*
+ * The connection is over, but the link had no room for the RST. It is sent now if
+ * there is, or waits on and is where the guest stands; unless the guest ends the
+ * connection itself, or begins anew.
+ */
+static const struct packet *tcp_over(struct tcp_conn *c,
+				     const struct packet *run)
+{
+	for (; run; run = run->next) {
+		uint8_t flags = run->tcp.flags;
+		uint32_t ack = run->tcp.ack;
+
+		if (flags & TCP_FLAG_RST ||
+		    (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN) {
+			tcp_conn_end(c);
+			return run;
+		}
+		if (flags & TCP_FLAG_ACK && seq_le(c->snd_una, ack) &&
+		    seq_le(ack, c->snd_max)) {
+			c->snd_una = ack;
+			c->snd_wnd = (uint32_t)run->tcp.window << c->ws_snd;
+		}
+	}
+	tcp_out_abort(c);
+	return NULL;
+}
+
 /**
  * tcp_in_run() - Take a run of segments of one connection
  * @c:		connection; may have ended on return
@@ -754,11 +781,8 @@ const struct packet *tcp_in_run(struct tcp_conn *c, const struct packet *run,
 				usec_t now)
 {
 	tcp_in_begin(now);
-	if (c->reset_due) {
-		/* It is over, and what comes now is answered by that */
-		tcp_conn_end(c);
-		return run;
-	}
+	if (c->reset_due)
+		return tcp_over(c, run);
 	for (; run; run = run->next) {
 		switch (tcp_segment(c, run)) {
 		case TCP_NEXT:

@@ -867,6 +867,46 @@ TEST(link_is_full_for_a_reset)
 	tf_teardown();
 }
 
+/* ... and is not lost by what the guest says meanwhile */
+TEST(link_is_full_for_a_reset_and_the_guest_speaks)
+{
+	tf_setup();
+	open_out();
+	peer_sends("last words", 10);
+	SAW(ACK, 0, 0, 10);
+	memlink_set_room(0);
+	peer_resets();
+	queue(ACK, 0, 5, NULL, 0);
+	queue(ACK, 0, 10, NULL, 0);
+	flush();
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	next();
+	CHECK_EQ(s.flags & RST, RST);
+	CHECK_EQ(s.seq, 10);
+	QUIET();
+	flow_reap();
+	CHECK(gone());
+	tf_teardown();
+	/* what has room, is answered; who resets, too, or begins anew, is not */
+	for (unsigned i = 0; i < 3; i++) {
+		tf_setup();
+		open_out();
+		memlink_set_room(0);
+		peer_resets();
+		if (!i)
+			memlink_set_room(MEMLINK_FRAMES);
+		sends(i == 1 ? RST : i ? SYN : ACK, 0, 0, NULL, 0);
+		next();
+		CHECK_EQ(s.flags & RST, i ? 0 : RST);
+		CHECK_EQ(gone(), i != 2);
+		memlink_set_room(MEMLINK_FRAMES);
+		tcp_link_writable(tf_now);
+		tf_turns();
+		tf_teardown();
+	}
+}
+
 /* ... of a guest that is given up, too */
 TEST(link_is_full_when_given_up)
 {
