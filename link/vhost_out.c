@@ -20,7 +20,8 @@
  * Where all of a queue's buffers cannot hold a frame, smaller ones are asked
  * for from then on (vhost_out_limit()).
  *
- * Copies of ours: headers, and what is moved; no system calls. State: the stock and the loan.
+ * Copies of ours: headers, and what is moved; no system calls. State: the stock and
+ * the loan.
  * Source: virtio 1.2, 5.1.6.3 and 5.1.6.4.
  */
 #include "link/vhost_out.h"
@@ -300,7 +301,9 @@ unsigned vhost_out_reserve(struct virtq *q, struct loan *loans, unsigned n,
 		if (lent == n)
 			return n;
 		out.wanted = true;
-		if (q->broken || !virtq_kicks_on(q, out_few(lent)))
+		/* What is too large for the queue from now on is not lent */
+		if (q->broken || hlen + room > out.limit ||
+		    !virtq_kicks_on(q, out_few(lent)))
 			return lent;
 	}
 	out.again = true;

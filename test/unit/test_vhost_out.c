@@ -5,6 +5,7 @@
  */
 #include "link/vhost_out.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -14,6 +15,7 @@
 #define NUM	256u
 #define A	VDRIVER_BUFFERS
 #define HLEN	54u
+#define REFILLS	20000u
 
 static struct vdriver d;
 static struct virtq q;
@@ -355,6 +357,50 @@ TEST(a_small_queue_of_a_lazy_driver)
 	CHECK_EQ(out_frames(1, vhost_out_limit() - HLEN, 1), 0);
 	CHECK(!vhost_out_again());
 	CHECK_EQ(vhost_out_limit(), 32 * 1526 - 12);
+	vdriver_close(&d);
+}
+
+/* The driver's own processor: all of the ring is offered once it is asked to */
+static void *refill(void *round)
+{
+	for (unsigned n = 1; n <= REFILLS; n++) {
+		while (__atomic_load_n((unsigned *)round, __ATOMIC_ACQUIRE) < n)
+			;
+		for (volatile unsigned i = 0; i < n % 8192; i++)
+			;
+		__atomic_store_n(&d.ring[0].avail->idx, 64, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* A frame is not lent once it is known to be too large, whatever comes then */
+TEST(a_small_queue_refilled_at_that_moment)
+{
+	unsigned round = 0;
+	pthread_t driver;
+
+	setup(64, 12, true);
+	give(0, 64, 1526);
+	CHECK(!pthread_create(&driver, NULL, refill, &round));
+	while (round < REFILLS) {
+		unsigned lent;
+
+		d.ring[0].avail->idx = 33;
+		d.ring[0].used->idx = 0;
+		CHECK(virtq_map(&q));
+		q.last_avail = 0;
+		virtq_begin(&q);
+		vhost_out_begin();
+		__atomic_store_n(&round, round + 1, __ATOMIC_RELEASE);
+		lent = vhost_out_reserve(&q, loans, 1, HLEN, 65000);
+		if (lent && HLEN + 65000 > vhost_out_limit())
+			CHECK_EQ(vhost_out_limit(), HLEN + 65000);
+		vhost_out_commit(&q, loans, 0);
+		while (__atomic_load_n(&d.ring[0].avail->idx,
+				       __ATOMIC_ACQUIRE) != 64)
+			;
+	}
+	pthread_join(driver, NULL);
 	vdriver_close(&d);
 }
 
