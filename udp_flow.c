@@ -117,6 +117,7 @@ static void udp_flow_resume(struct udp_flow *u)
 {
 	udp_flow_unlist(u);
 	loop_mod(&u->watch, EPOLLIN);
+	timer_arm(&u->timer, u->last + udp_flow_timeout(u));
 }
 
 /**
@@ -190,7 +191,8 @@ static void udp_flow_on_timer(struct timer *t, usec_t now)
 	u->heard &= u->stalled;
 	if (u->stalled)
 		udp_flow_resume(u);
-	timer_arm(t, due);
+	else
+		timer_arm(t, due);
 }
 
 /**

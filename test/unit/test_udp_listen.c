@@ -414,6 +414,38 @@ TEST(a_client_finds_the_guest_that_moved)
 	teardown();
 }
 
+/* A link that was full for a moment does not make an answer count for less */
+TEST(a_client_is_held_up_and_not_moved)
+{
+	const struct addr a = addr("192.0.2.77"), b = addr("192.0.2.78");
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	struct endpoint c;
+	int fd = host_socket(CLIENTS, 0, &c);
+	struct packet p;
+
+	setup_with(65520, true);
+	guest_learn_addr(&a);
+	CHECK(comes_to(fd, "192.0.2.77"));
+	later(25);
+	p = packet_to(CLIENTS, c.port, &iov);
+	p.src = a;
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+	guest_learn_addr(&b);
+	/* The timer is due for the first time */
+	later(6);
+	memlink_set_room(0);
+	CHECK(!comes_to(fd, "192.0.2.77"));
+	memlink_set_room(MEMLINK_FRAMES);
+	udp_link_writable(now);
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
+	later(2);
+	CHECK(comes_to(fd, "192.0.2.77"));
+	close(fd);
+	teardown();
+}
+
 TEST(forwarded_ports)
 {
 	setup_with(65520, true);
