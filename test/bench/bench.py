@@ -167,7 +167,7 @@ class Bed:
         # The kernel deals the NICs' interrupts out to the CPUs in turn: the
         # same work would be done by two CPUs for one NIC, by one for the next
         self.guest.run(
-            f"cd /sys/class/net/{i}/device/..; "
+            f"cd -P /sys/class/net/{i}/device/..; "
             "for q in $(cat irq; ls msi_irqs 2>/dev/null); do "
             "echo 0 >/proc/irq/$q/smp_affinity_list; done 2>/dev/null; true")
 
