@@ -258,11 +258,7 @@ TEST(broadcasts)
 	setup_with(65520, true);
 	forward_a_broadcast(FORWARDED);
 	teardown();
-	setup_with(65520, false);
-	conf.udp_ports.count = 1;
-	conf.udp_ports.rule[0].listen = ADDR_ANY4;
-	fwd_init(&conf);
-	CHECK_EQ(udp_init(&conf, now), 0);
+	setup_at4();
 	forward_a_broadcast(FORWARDED + 1);
 	teardown();
 }
@@ -378,6 +374,17 @@ static bool comes_to(int fd, const char *to)
 	return memlink_sent() == 1 && parse(0, &p) && addr_equal(&p.dst, &dst);
 }
 
+/* The guest answers a client from this address of its own */
+static void answers_from(const struct addr *own, uint16_t port)
+{
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	struct packet p = packet_to(CLIENTS, port, &iov);
+
+	p.src = *own;
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+}
+
 /*
  * A client that speaks without a pause, and is not answered: it is still heard
  * when the guest has another address
@@ -385,10 +392,8 @@ static bool comes_to(int fd, const char *to)
 TEST(a_client_finds_the_guest_that_moved)
 {
 	const struct addr a = addr("192.0.2.77"), b = addr("192.0.2.78");
-	struct iovec iov = { (char[]){ "yes" }, 3 };
 	struct endpoint c;
 	int fd = host_socket(CLIENTS, 0, &c);
-	struct packet p;
 
 	setup_with(65520, true);
 	CHECK(comes_to(fd, "192.0.2.2"));
@@ -404,10 +409,7 @@ TEST(a_client_finds_the_guest_that_moved)
 	for (unsigned i = 0; i < 60; i++) {
 		later(10);
 		CHECK(comes_to(fd, "192.0.2.77"));
-		p = packet_to(CLIENTS, c.port, &iov);
-		p.src = a;
-		p.sport = FORWARDED;
-		udp_input(&p, now);
+		answers_from(&a, c.port);
 	}
 	CHECK_EQ(flow_count(), 1);
 	close(fd);
@@ -418,19 +420,14 @@ TEST(a_client_finds_the_guest_that_moved)
 TEST(a_client_is_held_up_and_not_moved)
 {
 	const struct addr a = addr("192.0.2.77"), b = addr("192.0.2.78");
-	struct iovec iov = { (char[]){ "yes" }, 3 };
 	struct endpoint c;
 	int fd = host_socket(CLIENTS, 0, &c);
-	struct packet p;
 
 	setup_with(65520, true);
 	guest_learn_addr(&a);
 	CHECK(comes_to(fd, "192.0.2.77"));
 	later(25);
-	p = packet_to(CLIENTS, c.port, &iov);
-	p.src = a;
-	p.sport = FORWARDED;
-	udp_input(&p, now);
+	answers_from(&a, c.port);
 	guest_learn_addr(&b);
 	/* The timer is due for the first time */
 	later(6);

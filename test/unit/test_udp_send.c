@@ -111,11 +111,7 @@ TEST(answers_come_from_where_it_was_spoken_to)
 	answers("::1", "::1");
 	answers("2001:db8:7::7", "::1");
 	teardown();
-	setup_with(65520, false);
-	conf.udp_ports.count = 1;
-	conf.udp_ports.rule[0].listen = ADDR_ANY4;
-	fwd_init(&conf);
-	CHECK_EQ(udp_init(&conf, now), 0);
+	setup_at4();
 	CHECK(!fwd_listen_on(IPPROTO_UDP, FWD_IN, FORWARDED)->v6);
 	answers("127.0.0.1", "127.0.0.5");
 	answers(CLIENTS, ROUTER);

@@ -70,6 +70,16 @@ void setup(void)
 	setup_with(65520, false);
 }
 
+/* Ports are forwarded by sockets of IPv4 alone */
+void setup_at4(void)
+{
+	setup_with(65520, false);
+	conf.udp_ports.count = 1;
+	conf.udp_ports.rule[0].listen = ADDR_ANY4;
+	fwd_init(&conf);
+	CHECK_EQ(udp_init(&conf, now), 0);
+}
+
 /* All flows end; the listening sockets stay in a loop that is thrown away */
 void teardown(void)
 {

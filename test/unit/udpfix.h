@@ -36,6 +36,7 @@ extern usec_t now;
 struct addr addr(const char *text);
 void setup_with(unsigned mtu, bool forward);
 void setup(void);
+void setup_at4(void);
 void teardown(void);
 unsigned turns(void);
 void later(usec_t sec);
