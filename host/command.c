@@ -15,8 +15,10 @@
  * All are in one process group: what is typed at the terminal reaches the
  * command as it would without us, and the daemon and init take no notice. When
  * the command has stopped, and not before, the daemon does: a shell that waits
- * for us would else read from the terminal while the command still does. The
- * command runs with the signals, limits, umask and descriptors that we were
+ * for us would else read from the terminal while the command still does. What
+ * init says next, or its end, lets the daemon go on: by a SIGCONT of the kernel's
+ * for our end of the socket (F_SETSIG), as a stopped process hears of nothing
+ * else. The command runs with the signals, limits, umask and descriptors that we were
  * started with. When init ends the kernel ends all else in its PID namespace;
  * init is killed when the daemon dies. Without a PID namespace, what is cloned
  * becomes the command itself.
@@ -75,7 +77,10 @@ static bool command_leads;
 static struct watch command_end, command_stopped;
 static void (*command_ended)(void);
 
-/* What we and init pass on; those of the terminal reach the command anyway */
+/*
+ * What we and init pass on where a process sent it: the kernel's are of the
+ * terminal, and reach the command anyway, or wake a stopped daemon
+ */
 static const int command_passed[] = {
 	SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2,
 	SIGTSTP, SIGTTIN, SIGCONT,
@@ -87,7 +92,7 @@ static bool command_passes(int signo, int code)
 {
 	for (unsigned i = 0; i < COMMAND_PASSED; i++) {
 		if (command_passed[i] == signo)
-			return code != SI_KERNEL;
+			return code <= 0;
 	}
 	return false;
 }
@@ -177,17 +182,24 @@ static int command_exit_status(int status)
 				     WEXITSTATUS(status);
 }
 
-/* Everything that ended; ends as the command did, and tells that it stopped */
+/*
+ * Everything that ended; ends as the command did, and tells whether it has
+ * stopped or goes on
+ */
 static void command_init_reap(pid_t command, int fd)
 {
+	const int how = WNOHANG | WUNTRACED | WCONTINUED;
+	unsigned char stopped;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-		if (pid == command && WIFSTOPPED(status))
-			send(fd, "", 1, MSG_NOSIGNAL);
-		else if (pid == command)
+	while ((pid = waitpid(-1, &status, how)) > 0) {
+		if (pid != command)
+			continue;
+		stopped = WIFSTOPPED(status);
+		if (!stopped && !WIFCONTINUED(status))
 			_exit(command_exit_status(status));
+		send(fd, &stopped, 1, MSG_NOSIGNAL);
 	}
 }
 
@@ -539,16 +551,29 @@ static void command_stop(void)
 		raise(SIGSTOP);
 }
 
+/* The last word counts */
 static void command_on_stop(struct watch *w, uint32_t events, usec_t now)
 {
-	char byte;
+	unsigned char stopped = false;
+	ssize_t n;
 
 	(void)events;
 	(void)now;
-	if (read(w->fd, &byte, 1) == 1)
-		command_stop();
-	else
+	do
+		n = recv(w->fd, &stopped, 1, MSG_DONTWAIT);
+	while (n == 1);
+	if (!n || errno != EAGAIN)
 		loop_del(w);
+	else if (stopped)
+		command_stop();
+}
+
+/* A stopped process goes on when something comes, or the other end closes */
+static void command_wake_by(int fd)
+{
+	fcntl(fd, F_SETOWN, getpid());
+	fcntl(fd, F_SETSIG, SIGCONT);
+	fcntl(fd, F_SETFL, O_ASYNC);
 }
 
 /**
@@ -567,6 +592,7 @@ int command_watch(void (*ended)(void))
 	command_end.fn = command_on_end;
 	command_stopped.fd = command_go;
 	command_stopped.fn = command_on_stop;
+	command_wake_by(command_go);
 	rc = loop_add(&command_end, EPOLLIN);
 	return rc ? rc : loop_add(&command_stopped, EPOLLIN);
 }

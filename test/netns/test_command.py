@@ -497,6 +497,23 @@ def test_stopped_with_streams_elsewhere(terminal):
     t.end()
 
 
+def test_stopped_by_somebody_else(terminal):
+    """And continued, or ended: nobody but the command is told of either."""
+    t = terminal(rp.binary(), "-q", "sh", "-c", "echo ready; exec sleep 50")
+    t.expect("ready")
+
+    def command():
+        return [p for p in rp.marked(t.m.mark)
+                if rp.cmdline(p) == "sleep 50 "]
+    wait_for(command)
+    for sig in signal.SIGCONT, signal.SIGKILL:
+        os.kill(command()[0], signal.SIGSTOP)
+        wait_for(lambda: state(t.pid) == "T")
+        os.kill(command()[0], sig)
+        wait_for(lambda: state(t.pid) != "T")
+    assert t.end() == 128 + signal.SIGKILL
+
+
 # -- what cannot work ---------------------------------------------------------
 
 def one_line(r, *words, status=1):
