@@ -24,6 +24,9 @@
  * the rules themselves (lib/portspec.h), those that are connected by ports.h; and
  * DHCP's ports here: they are about a link, and in use on either side's own.
  *
+ * Of the descriptors that we may have half is left to flows: who listens on very
+ * many ports is not to end the network, nor the start of it.
+ *
  * State: what was seen last, and the ports that could not be bound, so that it
  * is said once.
  */
@@ -33,6 +36,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "fwd_listen.h"
@@ -43,6 +47,9 @@
 /** On a host with very many sockets: not more than a twentieth of a CPU */
 #define FWD_AUTO_SHARE		20
 #define FWD_AUTO_INTERVAL_MAX	(700 * USEC_PER_MSEC)
+
+/** Of the descriptors that we may have, listeners have at most one in so many */
+#define FWD_AUTO_PART		2
 
 /* NOLINTNEXTLINE(misc-redundant-expression): so it has to be */
 static_assert(FWD_PORT_WORDS == PORTS_WORDS, "a bit per port, both");
@@ -80,6 +87,9 @@ static struct ports_source fwd_auto_source[FWD_WAYS];
 static struct fwd_auto_view fwd_auto_views[AUTO_PROTOS][FWD_WAYS];
 static struct fwd_auto_connected fwd_auto_connected;
 static struct timer fwd_auto_timer;
+/* So many listeners there may be, and that there are has been said */
+static rlim_t fwd_auto_most;
+static bool fwd_auto_said_full;
 
 static uint8_t fwd_auto_number(enum fwd_auto_proto proto)
 {
@@ -372,6 +382,17 @@ static void fwd_auto_failed(struct fwd_auto_view *v, const struct fwd_port *p,
 	v->failed[p->port / 64] |= bit;
 }
 
+static bool fwd_auto_is_full(void)
+{
+	bool full = fwd_listen_count() >= fwd_auto_most;
+
+	if (full && !fwd_auto_said_full)
+		warn("Not all ports that are listened on are forwarded: raise "
+		     "RLIMIT_NOFILE (ulimit -Hn)");
+	fwd_auto_said_full |= full;
+	return full;
+}
+
 static void fwd_auto_open(struct fwd_auto_view *v, struct fwd_port *p)
 {
 	int rc;
@@ -379,7 +400,7 @@ static void fwd_auto_open(struct fwd_auto_view *v, struct fwd_port *p)
 	if (fwd_listen_find(p))
 		return;
 	p->families = (uint8_t)fwd_auto_wanted(v, p);
-	if (!p->families)
+	if (!p->families || fwd_auto_is_full())
 		return;
 	p->shared = fwd_auto_is_ours(p);
 	rc = fwd_listen_open(p);
@@ -479,8 +500,11 @@ static void fwd_auto_run(struct timer *t, usec_t now)
  */
 void fwd_auto_start(const struct fwd_auto_conf *c, usec_t now)
 {
+	struct rlimit r;
 	bool rules = false;
 
+	fwd_auto_most = getrlimit(RLIMIT_NOFILE, &r) ?
+			RLIM_INFINITY : r.rlim_cur / FWD_AUTO_PART;
 	fwd_auto_conf = c->conf;
 	fwd_auto_source[FWD_IN] = c->ns;
 	fwd_auto_source[FWD_OUT] = c->host;

@@ -13,8 +13,8 @@
  * a client that has come by the same port before is none.
  *
  * State: the table of listeners, of which no more is touched than was ever in
- * use at once; the first listener of each port, and the ports that have one;
- * the timer of those that are paused.
+ * use at once, and how many are; the first listener of each port, and the ports
+ * that have one; the timer of those that are paused.
  */
 #include "fwd_listen.h"
 
@@ -46,6 +46,7 @@ static struct fwd_listen_ports fwd_ports_tcp[FWD_WAYS], fwd_ports_udp[FWD_WAYS];
 /* Slots that were ever used; first free one among them: index + 1 */
 static uint32_t fwd_listen_used;
 static uint32_t fwd_listen_free;
+static unsigned fwd_listen_now;
 static unsigned fwd_listen_paused;
 static struct timer fwd_listen_timer;
 static watch_fn fwd_listen_tcp, fwd_listen_udp;
@@ -201,6 +202,7 @@ int fwd_listen_open(const struct fwd_port *p)
 	}
 	ports->first[p->port] = fwd_listen_link(l);
 	ports->bit[p->port / 64] |= 1ULL << p->port % 64;
+	fwd_listen_now++;
 	return 0;
 }
 
@@ -218,10 +220,20 @@ void fwd_listen_close(struct fwd_listener *l)
 	*link = l->next;
 	if (!ports->first[l->port])
 		ports->bit[l->port / 64] &= ~(1ULL << l->port % 64);
+	fwd_listen_now--;
 	fwd_listen_paused -= l->paused;
 	loop_del(&l->watch);
 	close(l->watch.fd);
 	fwd_listen_release(l);
+}
+
+/**
+ * fwd_listen_count() - How many listeners there are
+ * Return: of both protocols, both ways; each has a descriptor
+ */
+unsigned fwd_listen_count(void)
+{
+	return fwd_listen_now;
 }
 
 /* Hear of those that were paused */

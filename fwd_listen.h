@@ -46,6 +46,7 @@ int fwd_listen_start(uint8_t proto, watch_fn fn);
 void fwd_listen_stop(void);
 int fwd_listen_open(const struct fwd_port *p);
 void fwd_listen_close(struct fwd_listener *l);
+unsigned fwd_listen_count(void);
 struct fwd_listener *fwd_listen_find(const struct fwd_port *p);
 struct fwd_listener *fwd_listen_on(uint8_t proto, enum fwd_way way,
 				   uint16_t port);

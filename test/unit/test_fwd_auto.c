@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -682,6 +683,34 @@ TEST(no_circle_by_files)
 }
 
 /* A part that is switched off listens on nothing */
+/* Flows want descriptors, too: no more than half of them are for listeners */
+TEST(leaves_descriptors)
+{
+	enum { SERVERS = 40, MAY_HAVE = 140 };
+	struct rlimit before, few;
+	int fd[SERVERS];
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
+	few = before;
+	few.rlim_cur = MAY_HAVE;
+	for (unsigned i = 0; i < SERVERS; i++)
+		fd[i] = tcp(GUEST, "::", (uint16_t)(PORT + i));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	setup_all();
+	CHECK_EQ(fwd_listen_count(), MAY_HAVE / 2);
+	CHECK_EQ(listeners(), SERVERS);
+	/* There is room for what comes once something has gone */
+	for (unsigned i = 1; i < SERVERS; i++)
+		close(fd[i]);
+	later();
+	ON(PORT, "tcp<46 udp<46");
+	CHECK_EQ(fwd_listen_count(), 2);
+	close(fd[0]);
+	teardown();
+	CHECK_EQ(fwd_listen_count(), 0);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
+}
+
 TEST(switched_off)
 {
 	int in = tcp(GUEST, "::", PORT), u = udp(GUEST, "::", PORT + 1);
