@@ -423,7 +423,11 @@ bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
 	return true;
 }
 
-/* The source that the guest sees for a client of the host */
+/*
+ * The source that the guest sees for a client of the host. The gateway stands in
+ * for one that the guest could not answer, also where it is no name of the host:
+ * a guest without such a name is still to be reached from its host.
+ */
 static bool fwd_guest_local(const struct port_rule *r,
 			    const struct addr *client, struct addr *local)
 {
@@ -433,9 +437,13 @@ static bool fwd_guest_local(const struct port_rule *r,
 	if (!addr_is_loopback(client) && !guest_holds(client) &&
 	    !(r->has_target && addr_equal(&r->target, client)))
 		return addr_is_unicast(client);
-	*local = addr_equal(client, &fam->addr) &&
-		 !addr_is_unspecified(&fam->map_guest_addr) ?
-		 fam->map_guest_addr : fam->map_host_loopback;
+	if (addr_equal(client, &fam->addr) &&
+	    !addr_is_unspecified(&fam->map_guest_addr))
+		*local = fam->map_guest_addr;
+	else if (!addr_is_unspecified(&fam->map_host_loopback))
+		*local = fam->map_host_loopback;
+	else
+		*local = fam->gateway;
 	return !addr_is_unspecified(local);
 }
 

@@ -197,17 +197,17 @@ def test_from_loopback_mapped(daemon, net, fam):
 @pytest.mark.parametrize("opts", [["--no-map-gw"],
                                   ["--map-host-loopback", "none"]],
                          ids=["no-map-gw", "none"])
-def test_from_loopback_unmapped(daemon, net, fam, opts):
-    """No address to appear from: dropped."""
+@pytest.mark.parametrize("src", ["lo", "host"])
+def test_from_host_unmapped(daemon, net, fam, opts, src):
+    """No name of the host that the guest could use: the gateway stands in."""
     g = daemon("-t", "7001", *opts).connect()
     g.hello(fam)
-    try:
-        s = net.host.connect(fam.lo, 7001)
-    except ConnectionError:
-        s = None
-    g.expect_none(lambda f: f.tcp)
-    if s:
-        assert is_reset(s)
+    s = net.host.connect(getattr(fam, src), 7001)
+    c = accept(g)
+    assert c.dst == fam.gw
+    c.answer()
+    s.sendall(b"local")
+    assert c.read(5) == b"local"
 
 
 def test_address_last_seen(served, net, fam):

@@ -254,7 +254,15 @@ TEST(inbound_from_loopback_is_mapped)
 	CHECK_FROM(0, "::1", 2000, "[fe80::1]:5555 > [2001:db8::2]:3000");
 	guest_learn_addr(&ll);
 	CHECK_FROM(0, "::1", 2000, "[fe80::1]:5555 > [fe80::aa]:3000");
+	conf.family[CONF_V4].map_host_loopback = addr("192.0.2.8");
+	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.8:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "192.0.2.2", 2000, "192.0.2.8:5555 > 192.0.2.2:3000");
+	/* the host has no name, but can be answered */
+	conf.family[CONF_V4].gateway = addr("192.0.2.1");
 	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
+	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
+	CHECK_FROM(0, "192.0.2.2", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
+	conf.family[CONF_V4].gateway = ADDR_ANY6;
 	CHECK_FROM(0, "127.0.0.1", 2000, "");
 	CHECK_FROM(0, "192.0.2.2", 2000, "");
 	CHECK_FROM(0, "198.51.100.1", 2000,
@@ -265,14 +273,15 @@ TEST(inbound_from_loopback_is_mapped)
 TEST(inbound_from_shared_address_is_mapped)
 {
 	setup();
+	conf.family[CONF_V4].gateway = addr("192.0.2.1");
 	conf.family[CONF_V4].map_guest_addr = addr("169.254.1.2");
 	CHECK_FROM(0, "192.0.2.2", 2000, "169.254.1.2:5555 > 192.0.2.2:3000");
 	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
 	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
 	CHECK_FROM(0, "192.0.2.2", 2000, "169.254.1.2:5555 > 192.0.2.2:3000");
-	CHECK_FROM(0, "127.0.0.1", 2000, "");
+	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
 	conf.family[CONF_V4].map_guest_addr = ADDR_ANY6;
-	CHECK_FROM(0, "192.0.2.2", 2000, "");
+	CHECK_FROM(0, "192.0.2.2", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
 }
 
 TEST(inbound_link_local)

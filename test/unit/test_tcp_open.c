@@ -897,6 +897,7 @@ TEST(client_that_leads_nowhere)
 	tf_teardown();
 	tf_setup();
 	tf_conf.family[CONF_V4].map_host_loopback = ADDR_ANY4;
+	tf_conf.family[CONF_V4].gateway = ADDR_ANY4;
 	peer_connect();
 	tf_turns();
 	CHECK_EQ(peer_error(), ECONNRESET);
