@@ -32,6 +32,8 @@
 #endif
 
 #define CONF_MTU		65520
+/** Most: what a tap device takes, whose frames have 65535 bytes */
+#define CONF_MTU_MAX		(65535 - 14)
 /** Least MTUs: RFC 791 3.2, RFC 8200 5 */
 #define CONF_MTU_MIN4		68
 #define CONF_MTU_MIN6		1280
@@ -152,14 +154,14 @@ static void conf_set_user(const struct option_def *o, const char *value)
 static void conf_set_address(const struct option_def *o, const char *value)
 {
 	struct addr a = ADDR_ANY6;
-	int prefix = -1;
+	unsigned prefix = 0;
 	unsigned i;
 
 	option_check(o, value, value_addr_prefix(value, &a, &prefix));
 	i = conf_index_of(&a);
 	conf.family[i].addr = a;
-	conf.family[i].prefix = prefix < 0 ? 0 : (unsigned)prefix;
-	wish.host.has_prefix[i] = prefix >= 0;
+	conf.family[i].prefix = prefix;
+	wish.host.has_prefix[i] = prefix;
 	wish.family[i] = (struct option_choice){ o, value };
 	if (i == CONF_V4)
 		wish.address = wish.family[i];
@@ -168,8 +170,9 @@ static void conf_set_address(const struct option_def *o, const char *value)
 static void conf_set_netmask(const struct option_def *o, const char *value)
 {
 	option_check(o, value, value_netmask(value, &wish.host.netmask));
-	wish.host.has_netmask = true;
-	wish.netmask = (struct option_choice){ o, value };
+	wish.host.has_netmask = wish.host.netmask;
+	wish.netmask = (struct option_choice){
+		wish.host.has_netmask ? o : NULL, value };
 }
 
 /* An address of each family; where @o->max, one that the family is on for */
@@ -326,7 +329,7 @@ static const struct option_def conf_options[] = {
 	  option_set_text, &conf.log_file, CONF_PATH_MAX },
 	{ "log-size", NULL, 0, "BYTES", BOTH, NULL,
 	  "Largest size of the log file, the oldest lines make room; default: "
-	  "1048576", conf_set_log_size, NULL, UINT32_MAX },
+	  "1048576", conf_set_log_size, NULL, SIZE_MAX / 2 },
 	{ "stats", NULL, 0, "SECONDS", BOTH, NULL,
 	  "Log statistics at most every SECONDS; default: 0, never",
 	  option_set_number, &conf.stats_sec, INT32_MAX },
@@ -412,7 +415,7 @@ static const struct option_def conf_options[] = {
 	  "9a:55:9a:55:9a:55", option_set_mac, &conf.mac, 0 },
 	{ "mtu", NULL, 'm', "N", BOTH, NULL,
 	  "MTU announced by DHCP and router advertisements, 0: none; default: "
-	  "65520", conf_set_mtu, &conf.mtu, CONF_MTU },
+	  "65520", conf_set_mtu, &conf.mtu, CONF_MTU_MAX },
 	{ "ipv4-only", NULL, '4', NULL, BOTH, NULL,
 	  "No IPv6; default: both, as the host has routes",
 	  conf_set_only, NULL, CONF_V4 },
@@ -436,10 +439,10 @@ static const struct option_def conf_options[] = {
 	  conf_set_addr, V4(outbound), true },
 	{ "outbound-if4", NULL, 0, "NAME", BOTH, NULL,
 	  "Bind outbound IPv4 sockets to an interface; default: routing "
-	  "decides", option_set_interface, V4(outbound_if), 0 },
+	  "decides", option_set_text, V4(outbound_if), IFNAMSIZ },
 	{ "outbound-if6", NULL, 0, "NAME", BOTH, NULL,
 	  "Bind outbound IPv6 sockets to an interface; default: routing "
-	  "decides", option_set_interface, V6(outbound_if), 0 },
+	  "decides", option_set_text, V6(outbound_if), IFNAMSIZ },
 	{ "map-host-loopback", NULL, 0, "ADDR", BOTH, NULL,
 	  "The guest reaches the host's loopback as ADDR; none: not at all; "
 	  "default: the gateway's address",
@@ -688,15 +691,22 @@ static void conf_from_host(void)
 	conf.search_count = resolv.domains;
 }
 
-static void conf_check_outbound(const struct addr *a)
+/* It may be that of a tunnel that begins later: until then, the sockets fail */
+static void conf_check_outbound(unsigned i)
 {
-	const char *wrong = conf_host_cannot_bind(conf.family, a, "",
-						  conf.freebind);
+	const struct conf_family *f = &conf.family[i];
+	const char *wrong = conf_host_cannot_bind(conf.family, &f->outbound,
+						  "", conf.freebind);
 	char text[ADDR_STRLEN];
 
 	if (wrong)
-		die("--outbound %s: %s", addr_format(a, text, sizeof(text)),
-		    wrong);
+		warn("--outbound %s: %s; what the guest begins fails until "
+		     "that changes", addr_format(&f->outbound, text,
+						 sizeof(text)), wrong);
+	if (f->on && *f->outbound_if && !if_nametoindex(f->outbound_if))
+		warn("--outbound-if%c %s: no such interface; what the guest "
+		     "begins fails until there is", i == CONF_V4 ? '4' : '6',
+		     f->outbound_if);
 }
 
 /* What depends on the families that are on, and on each other */
@@ -711,7 +721,7 @@ static void conf_settle(void)
 	if (!wish.user && value_user("nobody", &conf.uid, &conf.gid))
 		conf.uid = conf.gid = 65534;
 	for (unsigned i = 0; i < CONF_FAMILIES; i++)
-		conf_check_outbound(&conf.family[i].outbound);
+		conf_check_outbound(i);
 }
 
 static void conf_ports(void)

@@ -200,11 +200,14 @@ void option_set_text(const struct option_def *o, const char *value)
 /**
  * option_set_domain() - Handler: a domain or host name into @o->max bytes
  * @o:		option
- * @value:	its argument
+ * @value:	its argument; an empty one says that there is no name
  */
 void option_set_domain(const struct option_def *o, const char *value)
 {
-	option_check(o, value, value_domain(value, o->to, o->max));
+	if (*value)
+		option_check(o, value, value_domain(value, o->to, o->max));
+	else
+		*(char *)o->to = '\0';
 }
 
 /**

@@ -90,7 +90,7 @@ const char *value_host_addr(const char *text, struct addr *out)
 
 /**
  * value_prefix() - Read a prefix length
- * @text:	number, at least 1
+ * @text:	number; 0: as if there was none
  * @max:	32 or 128
  * @out:	where to put it
  * Return: NULL, or what is wrong
@@ -99,7 +99,7 @@ const char *value_prefix(const char *text, unsigned max, unsigned *out)
 {
 	uint64_t n;
 
-	if (value_number(text, max, &n) || !n)
+	if (value_number(text, max, &n))
 		return "not a prefix length";
 	*out = (unsigned)n;
 	return NULL;
@@ -109,10 +109,11 @@ const char *value_prefix(const char *text, unsigned max, unsigned *out)
  * value_addr_prefix() - Read an address that a host can have, and its prefix
  * @text:	ADDR or ADDR/LEN; link-local IPv6 addresses are refused
  * @out:	where to put the address
- * @prefix:	where to put the prefix length; -1: there was none
+ * @prefix:	where to put the prefix length; 0: there was none, or it is that
  * Return: NULL, or what is wrong
  */
-const char *value_addr_prefix(const char *text, struct addr *out, int *prefix)
+const char *value_addr_prefix(const char *text, struct addr *out,
+			      unsigned *prefix)
 {
 	const char *slash = strchr(text, '/'), *wrong;
 	char copy[INET6_ADDRSTRLEN];
@@ -132,14 +133,14 @@ const char *value_addr_prefix(const char *text, struct addr *out, int *prefix)
 	if (wrong)
 		return wrong;
 	*out = a;
-	*prefix = slash ? (int)len : -1;
+	*prefix = len;
 	return NULL;
 }
 
 /**
  * value_netmask() - Read an IPv4 netmask
  * @text:	dotted quad with contiguous ones, or the number of ones
- * @out:	where to put the number of ones
+ * @out:	where to put the number of ones; 0: as if there was none
  * Return: NULL, or what is wrong
  */
 const char *value_netmask(const char *text, unsigned *out)
@@ -152,7 +153,7 @@ const char *value_netmask(const char *text, unsigned *out)
 	if (!addr_parse(text, &a) || !addr_is_v4(&a))
 		return "not a netmask";
 	mask = ntohl(addr_to_v4(&a).s_addr);
-	if (!mask || ~mask & (~mask + 1))
+	if (~mask & (~mask + 1))
 		return "not a contiguous netmask";
 	*out = (unsigned)__builtin_popcount(mask);
 	return NULL;
@@ -211,7 +212,8 @@ const char *value_domain(const char *text, char *out, size_t size)
 
 /**
  * value_domains() - Check a list of domain names
- * @text:	names, with spaces between them; at least one
+ * @text:	names, with spaces between them; at least one. "." alone, as
+ *		resolv.conf has it, adds none.
  * @out:	where to copy them
  * @max:	most that fit there
  * @count:	where to put how many there are
@@ -220,6 +222,7 @@ const char *value_domain(const char *text, char *out, size_t size)
 const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],
 			  unsigned max, unsigned *count)
 {
+	bool root = false;
 	unsigned n = 0;
 
 	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
@@ -227,6 +230,11 @@ const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],
 		char name[VALUE_DOMAIN_ROOM];
 		const char *wrong;
 
+		if (len == 1 && *text == '.') {
+			root = true;
+			text++;
+			continue;
+		}
 		if (n == max)
 			return "too many domains";
 		if (len >= sizeof(name))
@@ -238,7 +246,7 @@ const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],
 			return wrong;
 		text += len;
 	}
-	if (!n)
+	if (!n && !root)
 		return "no domain";
 	*count = n;
 	return NULL;

@@ -25,7 +25,8 @@ const char *value_text(const char *text, char *out, size_t size);
 const char *value_host_addr(const char *text, struct addr *out);
 const char *value_prefix(const char *text, unsigned max, unsigned *out);
 const char *value_netmask(const char *text, unsigned *out);
-const char *value_addr_prefix(const char *text, struct addr *out, int *prefix);
+const char *value_addr_prefix(const char *text, struct addr *out,
+			      unsigned *prefix);
 const char *value_mac(const char *text, uint8_t out[6]);
 const char *value_domain(const char *text, char *out, size_t size);
 const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],

@@ -204,10 +204,7 @@ WRONG = [
     ("--tcp-ports", "127.0.0.1/7105", "Address already in use"),
     ("--tcp-ports", "80", LOW_PORT),
     ("--interface", "nosuch0", "no such interface"),
-    ("--outbound-if4", "nosuch0", "no such interface"),
-    ("--outbound-if6", "nosuch0", "no such interface"),
     ("--tcp-ports", "%nosuch0/7106", "no such interface"),
-    ("--outbound", "203.0.113.77", "not an address of this host"),
     ("--runas", "no-such-user", "no such user"),
     ("--runas", "nobody:no-such-group", "no such group"),
 ]

@@ -288,7 +288,7 @@ def test_mac_is_random(pasta):
         assert int(m[:2], 16) & 3 == 2
 
 
-@pytest.mark.parametrize("mtu", [1280, 1500, 9000, 65520])
+@pytest.mark.parametrize("mtu", [1280, 1500, 9000, 65521])
 def test_mtu(pasta, mtu):
     assert link(pasta("--config-net", "--mtu", str(mtu)).ns)["mtu"] == mtu
 

@@ -110,19 +110,19 @@ static bool one_line(void)
 }
 
 static const struct { const char *option, *value; } bad[] = {
-	{ "--mtu", "abc" }, { "--mtu", "65521" }, { "--mtu", "-1" },
+	{ "--mtu", "abc" }, { "--mtu", "65522" }, { "--mtu", "-1" },
 	{ "--mtu", "67" }, { "--mtu", "1500x" }, { "--mtu", " 1500" },
 	{ "--mtu", "+1500" }, { "--mtu", "0x500" },
 	{ "--mtu", "18446744073709553116" },
 	{ "--address", "300.1.1.1" }, { "--address", "1.2.3" },
-	{ "--address", "192.0.2.2/33" }, { "--address", "192.0.2.2/0" },
+	{ "--address", "192.0.2.2/33" }, { "--address", "192.0.2.2/-1" },
 	{ "--address", "2001:db8::1/129" }, { "--address", "192.0.2.2/" },
 	{ "--address", "192.0.2.2/x" }, { "--address", "0.0.0.0" },
 	{ "--address", "224.0.0.1" }, { "--address", "255.255.255.255" },
 	{ "--address", "127.0.0.1" }, { "--address", "::1" },
 	{ "--address", "ff02::1" }, { "--address", "fe80::1" },
 	{ "--netmask", "255.0.255.0" }, { "--netmask", "33" },
-	{ "--netmask", "0" }, { "--netmask", "0.0.0.0" },
+	{ "--netmask", "" }, { "--netmask", "0.0.0.1" },
 	{ "--netmask", "ffff::" },
 	{ "--mac-addr", "52:54:00:12:34" }, { "--mac-addr", "x" },
 	{ "--mac-addr", "01:00:5e:00:00:01" },
@@ -131,9 +131,8 @@ static const struct { const char *option, *value; } bad[] = {
 	{ "--gateway", "127.0.0.1" },
 	{ "--interface", "nosuch0" },
 	{ "--interface", "name-that-is-too-long" },
-	{ "--outbound", "host" }, { "--outbound", "192.0.2.77" },
-	{ "--outbound", "2001:db8::77" },
-	{ "--outbound-if4", "nosuch0" }, { "--outbound-if6", "nosuch0" },
+	{ "--outbound", "host" }, { "--outbound", "127.0.0.1" },
+	{ "--outbound-if4", "name-that-is-too-long" },
 	{ "--dns", "8.8.8" }, { "--dns", "0.0.0.0" }, { "--dns", "None" },
 	{ "--dns-forward", "x" }, { "--dns-forward", "127.0.0.1" },
 	{ "--dns-host", "::g" }, { "--dns-host", "ff02::1" },
@@ -177,8 +176,8 @@ TEST(empty_values)
 	static const char *const takes[] = {
 		"--mtu", "--address", "--netmask", "--mac-addr", "--gateway",
 		"--interface", "--outbound", "--outbound-if4", "--dns",
-		"--dns-forward", "--dns-host", "--search", "--hostname",
-		"--map-host-loopback", "--map-guest-addr", "--fqdn",
+		"--dns-forward", "--dns-host", "--search",
+		"--map-host-loopback", "--map-guest-addr",
 		"--stats", "--log-size", "--log-file", "--pcap", "--pid",
 		"--socket", "--socket-path", "--fd", "--runas", "--tcp-ports",
 		"--udp-ports", "--keepalive-interval", "--inactivity-timeout",
@@ -192,6 +191,15 @@ TEST(empty_values)
 		    !strstr(err, "needs an argument"))
 			unit_fail(__FILE__, __LINE__, takes[i]);
 	}
+}
+
+/* A template leaves them out like that */
+TEST(empty_names)
+{
+	CHECK_EQ(RUN("-H", "", "--fqdn", ""), 0);
+	CHECK(!*err);
+	CHECK(!*PARSE("-H", "guest", "-H", "")->hostname);
+	CHECK(!*PARSE("--fqdn", "guest.example", "--fqdn=")->fqdn);
 }
 
 TEST(too_long)
@@ -395,12 +403,16 @@ TEST(the_last_wins)
 	CHECK_EQ(c->search_count, 2);
 	CHECK(!strcmp(c->search[0], "b.example"));
 	CHECK_EQ(PARSE("-S", "a.example", "-S", "none")->search_count, 0);
+	CHECK_EQ(PARSE("-S", "a.example", "-S", ".")->search_count, 0);
+	CHECK_EQ(PARSE("-S", "a.example . b.example")->search_count, 2);
 	c = PARSE("-t", "22", "-t", "none");
 	CHECK(c->tcp_ports.none && !c->tcp_ports.count);
 }
 
 TEST(netmask)
 {
+	const struct conf *c;
+
 	CHECK_EQ(PARSE("-n", "255.255.255.128")->family[CONF_V4].prefix, 25);
 	CHECK_EQ(PARSE("-n", "9")->family[CONF_V4].prefix, 9);
 	/* by class */
@@ -408,6 +420,14 @@ TEST(netmask)
 	CHECK_EQ(PARSE("-a", "172.16.2.3")->family[CONF_V4].prefix, 16);
 	CHECK_EQ(PARSE("-a", "192.0.2.3")->family[CONF_V4].prefix, 24);
 	CHECK_EQ(PARSE("-a", "2001:db8::3")->family[CONF_V6].prefix, 64);
+	/* 0: as if there was none */
+	c = PARSE("-a", "192.0.2.3/0", "-a", "2001:db8::3/0");
+	CHECK_EQ(c->family[CONF_V4].prefix, 24);
+	CHECK_EQ(c->family[CONF_V6].prefix, 64);
+	c = PARSE("-a", "192.0.2.3/25", "-n", "0");
+	CHECK_EQ(c->family[CONF_V4].prefix, 25);
+	c = PARSE("-a", "192.0.2.3", "-n", "9", "-n", "0.0.0.0");
+	CHECK_EQ(c->family[CONF_V4].prefix, 24);
 }
 
 TEST(mappings)
@@ -456,6 +476,28 @@ TEST(outbound)
 	CHECK(!strcmp(c->family[CONF_V6].outbound_if, "lo"));
 	c = PARSE("--freebind", "-o", "192.0.2.77", "-t", "192.0.2.77/80");
 	CHECK(is(&c->family[CONF_V4].outbound, "192.0.2.77"));
+}
+
+/* A tunnel's address, or the tunnel, that comes after us */
+TEST(outbound_later)
+{
+	const struct conf *c;
+
+	CHECK_EQ(RUN("-o", "192.0.2.77"), 0);
+	CHECK(one_line() && strstr(err, "--outbound 192.0.2.77: not an addr"));
+	CHECK_EQ(RUN("-o", "2001:db8::77"), 0);
+	CHECK(one_line() && strstr(err, "--outbound 2001:db8::77: not an addr"));
+	CHECK_EQ(RUN("-o", "192.0.2.77", "--freebind"), 0);
+	CHECK(!*err);
+	CHECK_EQ(RUN("--outbound-if4", "nosuch0"), 0);
+	CHECK(one_line() && strstr(err, "--outbound-if4 nosuch0: no such int"));
+	CHECK_EQ(RUN("--outbound-if6", "nosuch0"), 0);
+	CHECK(one_line() && strstr(err, "--outbound-if6 nosuch0: no such int"));
+	CHECK_EQ(RUN("-4", "--outbound-if6", "nosuch0"), 0);
+	CHECK(!*err);
+	c = PARSE("-o", "192.0.2.77", "--outbound-if4", "nosuch0");
+	CHECK(is(&c->family[CONF_V4].outbound, "192.0.2.77"));
+	CHECK(!strcmp(c->family[CONF_V4].outbound_if, "nosuch0"));
 }
 
 TEST(one_family)

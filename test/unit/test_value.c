@@ -62,15 +62,18 @@ TEST(host_addresses)
 TEST(addresses_with_prefix)
 {
 	static const char *const bad[] = { "", "/", "/24", "192.0.2.1/",
-		"192.0.2.1/0", "192.0.2.1/33", "192.0.2.1/x", "192.0.2.1/-1",
+		"192.0.2.1/33", "192.0.2.1/x", "192.0.2.1/-1",
 		"2001:db8::1/129", "fe80::1", "fe80::1/64", "127.0.0.1/8",
 		"192.0.2.1/24/24", "192.0.2.1 /24",
 		"2001:0db8:0000:0000:0000:0000:0000:0000000000001/64" };
 	struct addr a;
-	int prefix = -7;
+	unsigned prefix = 7;
 
 	CHECK(!value_addr_prefix("192.0.2.1", &a, &prefix));
-	CHECK_EQ(prefix, -1);
+	CHECK_EQ(prefix, 0);
+	prefix = 7;
+	CHECK(!value_addr_prefix("192.0.2.1/0", &a, &prefix));
+	CHECK_EQ(prefix, 0);
 	CHECK(!value_addr_prefix("192.0.2.1/1", &a, &prefix));
 	CHECK_EQ(prefix, 1);
 	CHECK(!value_addr_prefix("192.0.2.1/32", &a, &prefix));
@@ -91,8 +94,8 @@ TEST(netmasks)
 		unsigned len;
 	} good[] = { { "1", 1 }, { "24", 24 }, { "32", 32 }, { "255.0.0.0", 8 }, { "255.255.255.0", 24 },
 		     { "255.255.255.254", 31 }, { "255.255.255.255", 32 },
-		     { "128.0.0.0", 1 } };
-	static const char *const bad[] = { "", "0", "0.0.0.0", "33", "x", "255.0.255.0",
+		     { "0", 0 }, { "0.0.0.0", 0 }, { "128.0.0.0", 1 } };
+	static const char *const bad[] = { "", "33", "x", "255.0.255.0",
 		"0.255.255.255", "255.255.255", "255.255.255.1", "ffff::",
 		"0.0.0.1", "24.", "-1" };
 	unsigned len;
