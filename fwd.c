@@ -749,6 +749,25 @@ bool fwd_has_lost(const struct flow_side *host)
 	return fd == -EADDRNOTAVAIL;
 }
 
+/* A connected UDP socket, as another one of a flow would be; or below 0 */
+static int fwd_connect_like(uint8_t proto, const struct flow_side *guest)
+{
+	struct flow_side host;
+	union sockaddr_any sa;
+	struct endpoint e;
+	socklen_t len;
+	int fd;
+
+	if (!fwd_to_host(proto, guest, &host))
+		return -ENOENT;
+	e = (struct endpoint){ host.remote, host.rport, host.ifindex };
+	len = addr_to_sockaddr(&e, &sa);
+	fd = fwd_socket(IPPROTO_UDP, &host);
+	if (fd < 0)
+		return fd;
+	return fwd_done(fd, connect(fd, &sa.sa, len) ? -errno : 0);
+}
+
 /**
  * fwd_has_way() - Whether there is a way where a stranded socket's flow leads
  * @proto:	IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6
@@ -761,23 +780,40 @@ bool fwd_has_lost(const struct flow_side *host)
  */
 bool fwd_has_way(uint8_t proto, const struct flow_side *guest)
 {
-	struct flow_side host;
-	union sockaddr_any sa;
-	struct endpoint e;
-	socklen_t len;
-	bool found;
-	int fd;
+	int fd = fwd_connect_like(proto, guest);
 
-	if (!fwd_to_host(proto, guest, &host))
-		return false;
-	e = (struct endpoint){ host.remote, host.rport, host.ifindex };
-	len = addr_to_sockaddr(&e, &sa);
-	fd = fwd_socket(IPPROTO_UDP, &host);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/**
+ * fwd_has_moved() - Whether another socket would speak from another address
+ * @proto:	IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6
+ * @guest:	the guest's side
+ * @from:	address that the flow's socket speaks from
+ *
+ * The host has come to another network, while it still has what it had in the
+ * last one. A socket keeps its address then, and the peer's answers may find no
+ * way to that.
+ *
+ * Return: true if so
+ */
+bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
+		   const struct addr *from)
+{
+	int fd = fwd_connect_like(proto, guest);
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint e;
+
 	if (fd < 0)
 		return false;
-	found = !connect(fd, &sa.sa, len);
+	e.addr = *from;
+	if (!getsockname(fd, &sa.sa, &len))
+		e = addr_from_sockaddr(&sa);
 	close(fd);
-	return found;
+	return !addr_equal(&e.addr, from);
 }
 
 /**

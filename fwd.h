@@ -70,6 +70,8 @@ int fwd_set_device(int fd, const char *ifname);
 bool fwd_has_lost(const struct flow_side *host);
 bool fwd_is_stranded(int rc);
 bool fwd_has_way(uint8_t proto, const struct flow_side *guest);
+bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
+		   const struct addr *from);
 bool fwd_is_cut_off(int rc);
 void fwd_udp_hold(const struct flow_side *host);
 void fwd_udp_let_go(const struct flow_side *host);

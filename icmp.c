@@ -58,12 +58,14 @@
  * @watch:	the ping socket, connected
  * @timer:	its end, armed lazily
  * @last:	when a packet last went either way
+ * @heard:	a reply has come since the timer was last due
  * @paused:	the socket is not watched until the timer fires
  */
 struct icmp_flow {
 	struct watch watch;
 	struct timer timer;
 	usec_t last;
+	bool heard;
 	bool paused;
 };
 
@@ -177,8 +179,14 @@ static void icmp_flow_close(struct flow *f, usec_t now)
 /* See udp_flow.c */
 static bool icmp_is_outdated(struct flow *f)
 {
-	return !icmp_of(f)->paused && fwd_has_lost(&f->side[TGT]) &&
-	       fwd_has_way(f->proto, &f->side[INI]);
+	const struct icmp_flow *i = icmp_of(f);
+	const struct flow_side *g = &f->side[INI], *host = &f->side[TGT];
+
+	if (i->paused)
+		return false;
+	if (!i->heard && fwd_has_moved(f->proto, g, &host->local))
+		return true;
+	return fwd_has_lost(host) && fwd_has_way(f->proto, g);
 }
 
 static void icmp_on_timer(struct timer *t, usec_t now)
@@ -190,6 +198,7 @@ static void icmp_on_timer(struct timer *t, usec_t now)
 		icmp_flow_close(flow_of(i), now);
 		return;
 	}
+	i->heard &= i->paused;
 	if (i->paused)
 		i->paused = loop_mod(&i->watch, EPOLLIN);
 	timer_arm(t, i->paused ? now + NOMEM_PAUSE : i->last + ICMP_TIMEOUT);
@@ -241,6 +250,7 @@ static void icmp_receive(struct flow *f, usec_t now)
 		if (len < 0)
 			return;
 		icmp_of(f)->last = now;
+		icmp_of(f)->heard = true;
 		icmp_reply(f, &from, (size_t)len);
 	}
 }

@@ -52,7 +52,7 @@
  * @guest:	the guest's side, INI or TGT
  * @stalled:	on the list; the socket is not watched for input
  * @replied:	the side that did not begin has spoken, too
- * @heard:	the guest has spoken since the timer was last due
+ * @heard:	and has so since the timer was last due
  * @dns:	a query to a DNS server
  * @no_gso:	the kernel refused UDP_SEGMENT here
  * @pmtudisc:	what IP_MTU_DISCOVER is set to, plus 1; 0: the kernel's default

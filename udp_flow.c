@@ -18,8 +18,9 @@
  * address that is no more, the flow ends with what the guest sends next and finds
  * another way, or, of IPv6, when the timer fires, and the guest begins another.
  *
- * So does that of a client which the guest has not answered for a while, where it
- * has another address by then: such a client may go on for ever.
+ * So does one that nobody answers for a while, where it would go another way by
+ * then: a client's, to another address of the guest's, or the guest's, from
+ * another one of the host's. Who speaks may go on for ever.
  *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
@@ -155,19 +156,15 @@ static bool udp_flow_is_outdated(struct flow *f)
 	       fwd_has_way(IPPROTO_UDP, udp_guest_side(f));
 }
 
-/*
- * A client that nobody answers goes to where its rule leads no more: the guest
- * has another address
- */
-static bool udp_flow_is_astray(struct flow *f)
+/* A client goes to where its rule leads no more: the guest has another address */
+static bool udp_flow_is_misled(struct flow *f)
 {
-	const struct udp_flow *u = udp_of(f);
 	const struct flow_side *host = udp_host_side(f);
 	const struct fwd_listener *l =
 		fwd_listen_on(IPPROTO_UDP, FWD_IN, host->lport);
 	struct flow_side guest;
 
-	if (u->guest == INI || u->heard || u->stalled || !l)
+	if (!l)
 		return false;
 	for (; l; l = fwd_listen_next(l)) {
 		if (fwd_to_guest(fwd_listen_rule(l), host, &guest) &&
@@ -175,6 +172,19 @@ static bool udp_flow_is_astray(struct flow *f)
 			return false;
 	}
 	return true;
+}
+
+/* Nobody answers, and another flow would go another way */
+static bool udp_flow_is_astray(struct flow *f)
+{
+	const struct udp_flow *u = udp_of(f);
+
+	if (u->heard || u->stalled)
+		return false;
+	if (u->guest == TGT)
+		return udp_flow_is_misled(f);
+	return fwd_has_moved(IPPROTO_UDP, udp_guest_side(f),
+			     &udp_host_side(f)->local);
 }
 
 static void udp_flow_on_timer(struct timer *t, usec_t now)
@@ -206,8 +216,10 @@ void udp_flow_spoke(struct flow *f, unsigned side, usec_t now)
 	struct udp_flow *u = udp_of(f);
 
 	u->last = now;
-	u->heard |= side == u->guest;
-	if (side == INI || u->replied)
+	if (side == INI)
+		return;
+	u->heard = true;
+	if (u->replied)
 		return;
 	u->replied = true;
 	if (u->dns)

@@ -325,6 +325,33 @@ TEST(pings_outlive_the_hosts_address)
 	teardown();
 }
 
+/* The host gets another network while it keeps the one that is pinged from, by
+ * which no answer comes any more
+ */
+TEST(pings_without_answers_follow_the_host)
+{
+	static const char *const host[] = { "203.0.113.11", "203.0.113.12" };
+	const struct addr to = addr(host[1]);
+
+	setup(1500);
+	CHECK(hostns_address(host[0]) && hostns_address(host[1]));
+	for (uint16_t i = 0; i < 20; i++) {
+		conf.family[CONF_V4].outbound = addr(host[i > 0]);
+		ping("198.51.100.7", 9, i, "a", 1);
+		/* while there are answers it needs no other way */
+		if (i < 10) {
+			turns();
+			CHECK(!addr_equal(&flow_at(0)->side[TGT].local, &to));
+		}
+		now += 25 * USEC_PER_SEC;
+		timer_run(now);
+		flow_reap();
+	}
+	CHECK(addr_equal(&flow_at(0)->side[TGT].local, &to));
+	CHECK_EQ(flow_count(), 1);
+	teardown();
+}
+
 /* Where there is no other way the flow waits for this one */
 TEST(pings_outlive_an_outage)
 {

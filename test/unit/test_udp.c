@@ -297,6 +297,40 @@ TEST(a_flow_outlives_the_hosts_ipv6_address)
 	close(fd);
 }
 
+/* The host gets another network while it keeps the one that a flow speaks from,
+ * which leads nowhere any more: a laptop is docked, a VPN comes up
+ */
+TEST(a_flow_without_answers_follows_the_host)
+{
+	static const char *const host[] = { "203.0.113.11", "203.0.113.12" };
+	struct endpoint e, from = { 0 };
+	struct addr before;
+	char data[16];
+	int fd;
+
+	setup();
+	CHECK(hostns_address(host[0]) && hostns_address(host[1]));
+	before = conf.family[CONF_V4].outbound = addr(host[0]);
+	fd = host_socket(CLIENTS, 0, &e);
+	for (unsigned i = 0; i < 26; i++) {
+		guest_sends(CLIENTS, e.port, "a", 1);
+		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+		CHECK_EQ(from.port, GUEST_PORT);
+		conf.family[CONF_V4].outbound = addr(host[1]);
+		/* while there are answers it needs no other way */
+		if (i < 10) {
+			CHECK(addr_equal(&from.addr, &before));
+			CHECK_EQ(host_sends(fd, &from, "b", 1), 1);
+			turns();
+		}
+		later(25);
+	}
+	CHECK(addr_equal(&from.addr, &conf.family[CONF_V4].outbound));
+	CHECK_EQ(flow_count(), 1);
+	teardown();
+	close(fd);
+}
+
 /* An administrator has ended it, and the guest goes on speaking */
 TEST(a_flow_outlives_its_socket)
 {
