@@ -222,7 +222,8 @@ void udp_flow_spoke(struct flow *f, unsigned side, usec_t now)
 	if (u->replied)
 		return;
 	u->replied = true;
-	if (u->dns)
+	/* One that is stalled tries again before */
+	if (u->dns && !u->stalled)
 		timer_arm(&u->timer, now + UDP_DNS);
 }
 
@@ -375,6 +376,7 @@ static int udp_flow_watch(struct flow *f, int fd, usec_t now)
 	u->last = now;
 	u->expect = UDP_EXPECT;
 	u->ttl = UDP_TTL;
+	u->dns = f->side[TGT].rport == UDP_DNS_PORT;
 	timer_arm(&u->timer, now + UDP_UNREPLIED);
 	fwd_udp_hold(udp_host_side(f));
 	flow_hash(f, INI);
@@ -430,7 +432,6 @@ int udp_flow_open_outbound(const struct flow_side *guest, uint16_t port,
 	f->side[INI] = *guest;
 	f->side[TGT] = host;
 	udp_of(f)->guest = INI;
-	udp_of(f)->dns = guest->lport == UDP_DNS_PORT;
 	*flow = f;
 	/* Looks through all sockets that share the port */
 	start = slow_clock();

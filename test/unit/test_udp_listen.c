@@ -375,13 +375,13 @@ static bool comes_to(int fd, const char *to)
 }
 
 /* The guest answers a client from this address of its own */
-static void answers_from(const struct addr *own, uint16_t port)
+static void answers_from(const struct addr *own, uint16_t sport, uint16_t port)
 {
 	struct iovec iov = { (char[]){ "yes" }, 3 };
 	struct packet p = packet_to(CLIENTS, port, &iov);
 
 	p.src = *own;
-	p.sport = FORWARDED;
+	p.sport = sport;
 	udp_input(&p, now);
 }
 
@@ -409,7 +409,7 @@ TEST(a_client_finds_the_guest_that_moved)
 	for (unsigned i = 0; i < 60; i++) {
 		later(10);
 		CHECK(comes_to(fd, "192.0.2.77"));
-		answers_from(&a, c.port);
+		answers_from(&a, FORWARDED, c.port);
 	}
 	CHECK_EQ(flow_count(), 1);
 	close(fd);
@@ -427,7 +427,7 @@ TEST(a_client_is_held_up_and_not_moved)
 	guest_learn_addr(&a);
 	CHECK(comes_to(fd, "192.0.2.77"));
 	later(25);
-	answers_from(&a, c.port);
+	answers_from(&a, FORWARDED, c.port);
 	guest_learn_addr(&b);
 	/* The timer is due for the first time */
 	later(6);
@@ -439,6 +439,36 @@ TEST(a_client_is_held_up_and_not_moved)
 	CHECK_EQ(memlink_sent(), 1);
 	later(2);
 	CHECK(comes_to(fd, "192.0.2.77"));
+	close(fd);
+	teardown();
+}
+
+/* The clients of a name server in the guest are many, and ask once from a port */
+TEST(queries_of_clients_end_early)
+{
+	const struct addr guest = addr("192.0.2.2");
+	struct endpoint c;
+	int fd = host_socket(CLIENTS, 0, &c);
+
+	setup_with(65520, true);
+	conf.udp_ports.rule[0].to = 53;
+	fwd_init(&conf);
+	CHECK(comes_to(fd, "192.0.2.2"));
+	later(3);
+	answers_from(&guest, 53, c.port);
+	later(9);
+	CHECK_EQ(flow_count(), 1);
+	later(1);
+	CHECK_EQ(flow_count(), 0);
+	/* An answer does not wait for longer where the link was full */
+	CHECK(comes_to(fd, "192.0.2.2"));
+	memlink_set_room(0);
+	CHECK(!comes_to(fd, "192.0.2.2"));
+	answers_from(&guest, 53, c.port);
+	memlink_set_room(MEMLINK_FRAMES);
+	later(1);
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
 	close(fd);
 	teardown();
 }
