@@ -76,9 +76,11 @@ pid_t procs_namespaces(void)
 	return pid;
 }
 
-/* Ends it, and waits until it has */
+/* Ends it, and waits until it has; none where it could not be made: -1 is all */
 void procs_end(pid_t pid)
 {
+	if (pid <= 0)
+		return;
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
