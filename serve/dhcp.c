@@ -232,28 +232,40 @@ static void dhcp_put_search(const struct dhcp_request *r, struct out *o)
 		dhcp_put(o, DHCP_OPT_SEARCH, dhcp_search.bytes, len);
 }
 
+/** When a parameter is told */
+enum dhcp_when {
+	DHCP_FIRST,	/* asked for or not: without it, no working link */
+	DHCP_ANYWAY,	/* asked for or not, behind all that is asked for */
+	DHCP_IF_ASKED,
+};
+
 /**
  * struct dhcp_parameter - what the guest can be told
  * @code:	option
- * @always:	told without being asked for: without it, no working link
+ * @when:	enum dhcp_when
  * @put:	appends the option, if there is something to say
  */
 struct dhcp_parameter {
 	uint8_t code;
-	bool always;
+	uint8_t when;
 	void (*put)(const struct dhcp_request *r, struct out *o);
 };
 
-/* The mask comes first (RFC 2132 3.3); what may be long comes last */
+/*
+ * The mask comes first (RFC 2132 3.3); what may be long comes last. Whoever has
+ * a list of wishes is told the rest as well (RFC 2131 4.3.1), if there is room:
+ * busybox's udhcpc asks for no search list, and uses it. But a whole name only
+ * whoever knows the option (RFC 4702 4).
+ */
 static const struct dhcp_parameter dhcp_parameters[] = {
-	{ DHCP_OPT_MASK, true, dhcp_put_mask },
-	{ DHCP_OPT_ROUTES, true, dhcp_put_routes },
-	{ DHCP_OPT_ROUTER, true, dhcp_put_router },
-	{ DHCP_OPT_MTU, true, dhcp_put_mtu },
-	{ DHCP_OPT_DNS, false, dhcp_put_dns },
-	{ DHCP_OPT_HOSTNAME, false, dhcp_put_hostname },
-	{ DHCP_OPT_FQDN, false, dhcp_put_fqdn },
-	{ DHCP_OPT_SEARCH, false, dhcp_put_search },
+	{ DHCP_OPT_MASK, DHCP_FIRST, dhcp_put_mask },
+	{ DHCP_OPT_ROUTES, DHCP_FIRST, dhcp_put_routes },
+	{ DHCP_OPT_ROUTER, DHCP_FIRST, dhcp_put_router },
+	{ DHCP_OPT_MTU, DHCP_FIRST, dhcp_put_mtu },
+	{ DHCP_OPT_DNS, DHCP_ANYWAY, dhcp_put_dns },
+	{ DHCP_OPT_HOSTNAME, DHCP_ANYWAY, dhcp_put_hostname },
+	{ DHCP_OPT_FQDN, DHCP_IF_ASKED, dhcp_put_fqdn },
+	{ DHCP_OPT_SEARCH, DHCP_ANYWAY, dhcp_put_search },
 };
 
 /* Whether the client asked for an option: by name, or for all it can get */
@@ -269,11 +281,14 @@ static bool dhcp_asked(const struct dhcp_request *r, uint8_t code)
 static void dhcp_put_parameters(const struct dhcp_request *r, struct out *o)
 {
 	size_t n = sizeof(dhcp_parameters) / sizeof(dhcp_parameters[0]);
+	const struct dhcp_parameter *p;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct dhcp_parameter *p = &dhcp_parameters[i];
-
-		if (p->always || dhcp_asked(r, p->code))
+	for (p = dhcp_parameters; p < dhcp_parameters + n; p++) {
+		if (p->when == DHCP_FIRST || dhcp_asked(r, p->code))
+			p->put(r, o);
+	}
+	for (p = dhcp_parameters; p < dhcp_parameters + n; p++) {
+		if (p->when == DHCP_ANYWAY && !dhcp_asked(r, p->code))
 			p->put(r, o);
 	}
 }

@@ -394,10 +394,36 @@ TEST(parameter_list)
 	CHECK(ask());
 	CHECK(has(1) && has(3) && has(6) && has(26));
 	CHECK(option_is(12, "guest", 5));
-	CHECK(!has(119) && !has(81));
+	/* not asked for, and told nevertheless, but for 81 */
+	CHECK(has(119) && !has(81));
 	begin(DISCOVER);
 	put(55, "\x77", 1);
-	CHECK(ask() && has(119) && !has(6) && !has(12));
+	CHECK(ask() && has(119) && has(6) && option_is(12, "guest", 5));
+}
+
+/* What is asked for has the room first */
+TEST(parameters_without_room)
+{
+	static const uint8_t prl[] = { 6, 12 };
+	char name[CONF_NAME_MAX];
+	size_t len;
+
+	dhcp_setup();
+	memset(test_conf.hostname, 'h', 60);
+	for (int i = 0; i < 4; i++) {
+		memset(name, 'a' + i, 62);
+		strcpy(name + 62, ".example");
+		test_search(name);
+	}
+	dhcp_init(&test_conf);
+	begin(DISCOVER);
+	put(55, "\x77", 1);
+	CHECK(ask() && option(119, &len) && len == 72 + 3 * 65);
+	CHECK(!has(12) && !has(6));
+	begin(DISCOVER);
+	put(55, prl, sizeof(prl));
+	CHECK(ask() && option(119, &len) && len == 72 + 2 * 65);
+	CHECK(has(12) && has(6));
 }
 
 TEST(mtu)
