@@ -419,7 +419,8 @@ static bool dhcp_handle_discover(const struct dhcp_request *r)
 
 /*
  * SELECTING has a server identifier, INIT-REBOOT a requested address without
- * one, RENEWING and REBINDING their address in ciaddr (RFC 2131 4.3.2).
+ * one, RENEWING and REBINDING their address in ciaddr (RFC 2131 4.3.2). That some
+ * clients name us there, too, is no reason to let them wait.
  */
 static bool dhcp_handle_request(const struct dhcp_request *r)
 {
@@ -427,12 +428,10 @@ static bool dhcp_handle_request(const struct dhcp_request *r)
 	const struct addr *claimed = &r->wanted;
 	struct addr our = dhcp_our_addr();
 
-	if (!addr_is_unspecified(&r->server)) {
-		if (!addr_equal(&r->server, &our))
-			return true;
-	} else if (addr_is_unspecified(claimed)) {
+	if (!addr_is_unspecified(&r->server) && !addr_equal(&r->server, &our))
+		return true;
+	if (addr_is_unspecified(claimed))
 		claimed = &r->ciaddr;
-	}
 	if (addr_is_unspecified(claimed))
 		return drop(DROP_DHCP);
 	return dhcp_reply(r, addr_equal(claimed, addr) ? DHCP_ACK : DHCP_NAK);

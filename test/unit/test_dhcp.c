@@ -265,6 +265,17 @@ TEST(selecting_without_address)
 	CHECK(!ask());
 }
 
+TEST(renewing_with_server)
+{
+	dhcp_setup();
+	begin(REQUEST);
+	set_addr(12, ADDR);
+	put_addr(54, SERVER);
+	CHECK(ask());
+	CHECK_EQ(type(), ACK);
+	CHECK(field_is(12, ADDR) && field_is(16, ADDR));
+}
+
 TEST(init_reboot)
 {
 	dhcp_setup();
