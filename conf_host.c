@@ -55,6 +55,8 @@ static void conf_host_families(struct conf_family *fam,
 	}
 	for (unsigned i = 0; !count && i < CONF_FAMILIES; i++)
 		fam[i].on = true;
+	for (unsigned i = 0; i < CONF_FAMILIES; i++)
+		fam[i].local = fam[i].on || !w->only[!i];
 }
 
 /* Prefix length by the class of an IPv4 address */
@@ -132,6 +134,36 @@ void conf_host_fill(struct conf_family *fam, const struct conf_host_wish *w,
 	}
 }
 
+/* Whether the kernel lets a socket have the address; 0, or its error */
+static int conf_host_try_bind(const struct endpoint *e, bool freebind)
+{
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(e, &sa);
+	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool v4 = sa.sa.sa_family == AF_INET;
+	int on = 1, rc = 0;
+
+	if (fd < 0)
+		return errno;
+	if (freebind)
+		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
+			   v4 ? IP_FREEBIND : IPV6_FREEBIND, &on, sizeof(on));
+	/* The address is looked at first: it is the host's, and no port free */
+	if (bind(fd, &sa.sa, len) && errno != EADDRINUSE)
+		rc = errno;
+	close(fd);
+	return rc;
+}
+
+/* Not where IPv6 is switched off, or not built in */
+static bool conf_host_has_loopback(unsigned i)
+{
+	const struct endpoint e = {
+		.addr = i == CONF_V4 ? ADDR_LOOPBACK4 : ADDR_LOOPBACK6 };
+
+	return !conf_host_try_bind(&e, false);
+}
+
 /**
  * conf_host_ask() - Fill in addresses, gateways and interfaces from the kernel
  * @fam:	both families, as the command line left them
@@ -155,6 +187,8 @@ void conf_host_ask(struct conf_family *fam, const struct conf_host_wish *w)
 			    conf_host_name[i], strerror(-rc));
 	}
 	conf_host_fill(fam, w, up);
+	for (unsigned i = 0; i < CONF_FAMILIES; i++)
+		fam[i].local &= fam[i].on || conf_host_has_loopback(i);
 }
 
 static void conf_host_servers(struct conf_family *f,
@@ -191,27 +225,6 @@ void conf_host_names(struct conf_family *fam, const struct conf_host_wish *w,
 		if (addr_is_unspecified(&f->dns_host))
 			f->dns_host = v.first;
 	}
-}
-
-/* Whether the kernel lets a socket have the address; 0, or its error */
-static int conf_host_try_bind(const struct endpoint *e, bool freebind)
-{
-	union sockaddr_any sa;
-	socklen_t len = addr_to_sockaddr(e, &sa);
-	int fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool v4 = sa.sa.sa_family == AF_INET;
-	int on = 1, rc = 0;
-
-	if (fd < 0)
-		return errno;
-	if (freebind)
-		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6,
-			   v4 ? IP_FREEBIND : IPV6_FREEBIND, &on, sizeof(on));
-	/* The address is looked at first: it is the host's, and no port free */
-	if (bind(fd, &sa.sa, len) && errno != EADDRINUSE)
-		rc = errno;
-	close(fd);
-	return rc;
 }
 
 /**

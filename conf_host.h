@@ -26,6 +26,8 @@ enum conf_family_index { CONF_V4, CONF_V6, CONF_FAMILIES };
 /**
  * struct conf_family - settings that exist once a family
  * @on:		the family is served
+ * @local:	loopback is, past the link: so, too, where the host has no more of
+ *		the family than that
  * @addr:	the guest's address
  * @prefix:	its prefix length
  * @gateway:	the guest's gateway
@@ -48,6 +50,7 @@ enum conf_family_index { CONF_V4, CONF_V6, CONF_FAMILIES };
  */
 struct conf_family {
 	bool on;
+	bool local;
 	struct addr addr;
 	unsigned prefix;
 	struct addr gateway;

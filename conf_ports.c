@@ -56,7 +56,7 @@ static const char *conf_ports_cannot_ns(const struct conf_ports_how *how,
 		return NULL;
 	if (!addr_is_loopback(a))
 		return "not a loopback address";
-	if (!how->family[addr_is_v4(a) ? CONF_V4 : CONF_V6].on)
+	if (!how->family[addr_is_v4(a) ? CONF_V4 : CONF_V6].local)
 		return addr_is_v4(a) ? "there is no IPv4" : "there is no IPv6";
 	return NULL;
 }

@@ -201,6 +201,19 @@ static bool fwd_leaves_v4(const struct fwd_port *p)
 	return false;
 }
 
+/*
+ * A family that the host has no routes of is not the guest's; but loopback leads
+ * to loopback past the link
+ */
+static bool fwd_is_served(const struct fwd_port *p, unsigned i)
+{
+	const struct conf_family *f = &fwd_conf->family[i];
+
+	return f->on || (f->local && (p->way == FWD_OUT ||
+				      fwd_conf->host_lo_to_ns_lo ||
+				      fwd_conf->ns.no_tap));
+}
+
 /**
  * fwd_families() - The families that a port is listened on
  * @p:		the port
@@ -213,8 +226,8 @@ static bool fwd_leaves_v4(const struct fwd_port *p)
 unsigned fwd_families(const struct fwd_port *p)
 {
 	const struct addr *a = &p->rule->listen;
-	unsigned on = (fwd_conf->family[CONF_V4].on ? FWD_V4 : 0) |
-		      (fwd_conf->family[CONF_V6].on ? FWD_V6 : 0);
+	unsigned on = (fwd_is_served(p, CONF_V4) ? FWD_V4 : 0) |
+		      (fwd_is_served(p, CONF_V6) ? FWD_V6 : 0);
 
 	if (addr_equal(a, &ADDR_ANY6))
 		return on & p->families & ~(fwd_leaves_v4(p) ? FWD_V4 : 0);

@@ -471,6 +471,38 @@ def test_auto_both_sides_have_it(net, pasta, fam):
     exchange(c, s)
 
 
+@pytest.mark.parametrize("opts,there", [
+    ((), True),
+    (("--splice-only",), True),
+    (("-4",), False),
+], ids=["usual", "splice-only", "ipv4-only"])
+def test_auto_loopback_without_routes(host, pasta, opts, there):
+    """What listens on ::1 of a host that has no other IPv6, as a development
+    server does for "localhost"; and the other way, where that is for loopback."""
+    h = host("""
+        ip link add eth7 type veth peer name peer7
+        ip link set eth7 up
+        sysctl -qw net.ipv6.conf.eth7.disable_ipv6=1
+        ip addr add 198.51.100.2/24 dev eth7""")
+    back = [] if opts else ["--host-lo-to-ns-lo"]
+    conf = [] if "--splice-only" in opts else ["--config-net"]
+    p = pasta(*conf, *opts, *back, on=h)
+    a, b = h.listen("::1", 7458), p.ns.listen("::1", 7459)
+    v4 = h.listen("127.0.0.1", 7460)
+    until(p, lambda: rp.listening(p.ns, "tcp", 7460))
+    for client, port, ls in (p.ns, 7458, a), (h, 7459, b):
+        if not there:
+            assert refused(client, "::1", port)
+            continue
+        until(p, lambda: rp.listening(client, "tcp", port))
+        c = client.connect("::1", port)
+        s, _ = ls.accept()
+        s.settimeout(PATIENCE)
+        assert address(s) == "::1"
+        exchange(c, s)
+    v4.close()
+
+
 def test_auto_two_namespaces(net, pasta):
     """A server in one is reached from the other, by the host, without a
     circle when it goes."""

@@ -110,6 +110,7 @@ TEST(one_family)
 	up[CONF_V6] = (struct netlink_uplink){ .ifindex = 0 };
 	fill();
 	CHECK(fam[CONF_V4].on && !fam[CONF_V6].on);
+	CHECK(fam[CONF_V4].local && fam[CONF_V6].local);
 	setup();
 	up[CONF_V4] = (struct netlink_uplink){ .ifindex = 0 };
 	fill();
@@ -125,6 +126,7 @@ TEST(one_family)
 	wish.only[CONF_V4] = true;
 	fill();
 	CHECK(fam[CONF_V4].on && !fam[CONF_V6].on);
+	CHECK(fam[CONF_V4].local && !fam[CONF_V6].local);
 }
 
 TEST(no_network)

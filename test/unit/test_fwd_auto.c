@@ -275,6 +275,22 @@ TEST(what_is_out_of_reach)
 	teardown();
 }
 
+/* A host without IPv6 but at loopback: that is all there is to reach */
+TEST(family_without_routes)
+{
+	setup_all();
+	conf.family[CONF_V6].on = false;
+	one_tcp(HOST, "::1", "");
+	conf.family[CONF_V6].local = true;
+	one_tcp(HOST, "::1", "tcp>6 udp>6");
+	one_tcp(HOST, "::", "tcp>46 udp>46");
+	one_tcp(GUEST, "::", "tcp<4 udp<4");
+	one_tcp(GUEST, "::1", "");
+	conf.host_lo_to_ns_lo = true;
+	one_tcp(GUEST, "::1", "tcp<6 udp<6");
+	teardown();
+}
+
 TEST(it_can_be_connected_to)
 {
 	int in = tcp(GUEST, "0.0.0.0", PORT), out = tcp(HOST, "::1", PORT + 1);
