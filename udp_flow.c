@@ -253,14 +253,17 @@ static int udp_flow_setup(int fd, const struct flow_side *host,
 			  const char *ifname)
 {
 	bool v4 = addr_is_v4(&host->remote);
-	const int on = 1, rcvbuf = UDP_RCVBUF;
+	const int on = 1, rcvbuf = UDP_RCVBUF, sndbuf = UDP_SNDBUF;
 	int rc = fwd_set_device(fd, ifname);
 
 	/* speaking from --outbound's address, it is bound to --outbound-if */
 	if (rc == -EPERM)
 		rc = 0;
-	/* bursts wait there while the guest is slow: a wish, no need */
+	/* bursts wait there while the guest is slow: a wish, no need; or the host
+	 * is, and the guest, which is not held up as a program of it would be
+	 */
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	/* several of one size as one, where the link takes them so (Linux 5.0) */
 	if (link_caps()->gso_udp)
 		setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));

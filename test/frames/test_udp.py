@@ -134,6 +134,29 @@ def test_burst(guest, net, fam):
         assert back == [b"%04d" % i for i in range(n)]
 
 
+@pytest.fixture
+def slow_host(net):
+    """The host's network is slower than its guest: what is sent has to wait."""
+    net.host.sh("tc qdisc add dev eth0 root tbf rate 100mbit burst 16k limit 2m")
+    yield
+    net.host.sh("tc qdisc del dev eth0 root")
+
+
+@pytest.mark.parametrize("sizes", [(1400,), (1400, 1300)], ids=["one", "two"])
+def test_burst_faster_than_the_host(guest, net, fam, slow_host, sizes):
+    """It waits in the socket, for which a guest cannot wait as others do."""
+    with one_processor(guest.pid):
+        s = server(net, fam)
+        s.setsockopt(1, 33, 8 << 20)
+        n = 160
+        data = [pattern(sizes[i % len(sizes)], i) for i in range(n)]
+        guest.send(*[guest.eth(pkt.ip(fam.guest, fam.remote, pkt.UDP, pkt.udp(
+            fam.guest, fam.remote, 5009, s.getsockname()[1], x)))
+            for x in data])
+        for i, x in enumerate(data):
+            assert s.recv(2000) == x, i
+
+
 def test_burst_mixed_sizes(guest, net, fam):
     """Neighbours of unlike size stay datagrams of their own."""
     with one_processor(guest.pid):
