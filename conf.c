@@ -231,19 +231,26 @@ static void conf_set_dns(const struct option_def *o, const char *value)
 	}
 	a = conf_server(o, value);
 	fam = &conf.family[conf_index_of(&a)];
-	if (fam->dns_count == CONF_DNS_MAX)
-		option_bad(o, value, "too many name servers");
-	fam->dns[fam->dns_count++] = a;
+	if (fam->dns_count < CONF_DNS_MAX)
+		fam->dns[fam->dns_count++] = a;
+	else
+		warn("--dns %s: left out, there are %d before", value,
+		     CONF_DNS_MAX);
 }
 
 static void conf_set_search(const struct option_def *o, const char *value)
 {
+	unsigned n = 0;
+
 	wish.search = true;
-	conf.search_count = 0;
 	if (strcmp(value, "none"))
 		option_check(o, value,
 			     value_domains(value, conf.search, CONF_SEARCH_MAX,
-					   &conf.search_count));
+					   &n));
+	if (n > CONF_SEARCH_MAX)
+		warn("--search: %u domains, the first %d are told", n,
+		     CONF_SEARCH_MAX);
+	conf.search_count = n < CONF_SEARCH_MAX ? n : CONF_SEARCH_MAX;
 }
 
 static void conf_set_ports(const struct option_def *o, const char *value)

@@ -212,22 +212,23 @@ const char *value_domain(const char *text, char *out, size_t size)
 
 /**
  * value_domains() - Check a list of domain names
- * @text:	names, with spaces between them; at least one. "." alone, as
- *		resolv.conf has it, adds none.
+ * @text:	names, with spaces or tabs between them; at least one. "." alone,
+ *		as resolv.conf has it, adds none.
  * @out:	where to copy them
- * @max:	most that fit there
- * @count:	where to put how many there are
+ * @max:	most that fit there; what is more is checked, and left out
+ * @count:	where to put how many there are, left out or not
  * Return: NULL, or what is wrong; some may be copied then
  */
 const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],
 			  unsigned max, unsigned *count)
 {
+	static const char blank[] = " \t";
 	bool root = false;
 	unsigned n = 0;
 
-	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
-		size_t len = strcspn(text, " ");
-		char name[VALUE_DOMAIN_ROOM];
+	for (text += strspn(text, blank); *text; text += strspn(text, blank)) {
+		char name[VALUE_DOMAIN_ROOM], left_out[VALUE_DOMAIN_ROOM];
+		size_t len = strcspn(text, blank);
 		const char *wrong;
 
 		if (len == 1 && *text == '.') {
@@ -235,13 +236,13 @@ const char *value_domains(const char *text, char out[][VALUE_DOMAIN_ROOM],
 			text++;
 			continue;
 		}
-		if (n == max)
-			return "too many domains";
 		if (len >= sizeof(name))
 			return "too long";
 		memcpy(name, text, len);
 		name[len] = '\0';
-		wrong = value_domain(name, out[n++], VALUE_DOMAIN_ROOM);
+		wrong = value_domain(name, n < max ? out[n] : left_out,
+				     VALUE_DOMAIN_ROOM);
+		n++;
 		if (wrong)
 			return wrong;
 		text += len;

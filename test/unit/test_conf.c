@@ -430,6 +430,25 @@ TEST(netmask)
 	CHECK_EQ(c->family[CONF_V4].prefix, 24);
 }
 
+/* More than there is room for: the first ones count */
+TEST(many_names)
+{
+	char list[200] = "";
+	const struct conf *c;
+
+	for (int i = 0; i < 34; i++)
+		sprintf(list + strlen(list), "d%d ", i);
+	CHECK_EQ(RUN("-S", list), 0);
+	CHECK(one_line() && strstr(err, "--search: 34 domains"));
+	c = PARSE("-S", list);
+	CHECK(c->search_count == 32 && !strcmp(c->search[31], "d31"));
+	CHECK_EQ(RUN("-D", "192.0.2.1", "-D", "192.0.2.2", "-D", "192.0.2.3",
+		     "-D", "192.0.2.4", "-D", "192.0.2.5", "-D", "192.0.2.6",
+		     "-D", "192.0.2.7", "-D", "192.0.2.8", "-D", "192.0.2.9",
+		     "-D", "2001:db8::1"), 0);
+	CHECK(one_line() && strstr(err, "--dns 192.0.2.9: left out"));
+}
+
 TEST(mappings)
 {
 	const struct conf *c = PARSE("-g", "192.0.2.1");

@@ -166,14 +166,16 @@ TEST(domain_lists)
 	CHECK(!value_domains("  a.org   b.org. ", out, 3, &n));
 	CHECK(n == 2 && !strcmp(out[0], "a.org") && !strcmp(out[1], "b.org"));
 	CHECK(!value_domains("a b c", out, 3, &n) && n == 3);
-	CHECK(value_domains("a b c d", out, 3, &n));
+	CHECK(!value_domains("\ta \tb c d e", out, 3, &n) && n == 5);
+	CHECK(!strcmp(out[0], "a") && !strcmp(out[2], "c"));
+	CHECK(value_domains("a b c d e..f", out, 3, &n));
 	CHECK(value_domains("", out, 3, &n));
 	CHECK(value_domains("   ", out, 3, &n));
 	CHECK(value_domains("a b..c", out, 3, &n));
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	CHECK(value_domains(longer, out, 3, &n));
-	CHECK_EQ(n, 3);
+	CHECK_EQ(n, 5);
 }
 
 TEST(interfaces)
