@@ -96,8 +96,20 @@ static bool udp_listen_host_side(const struct fwd_listener *l, unsigned i,
 	return from.port && udp_listen_local(&batch.msg[i].msg_hdr, host);
 }
 
+/* Whether that is a flow of this client, as the guest knows it */
+static bool udp_listen_is_of(const struct flow *f, unsigned guest_side,
+			     const struct flow_side *client)
+{
+	const struct flow_side *known = &f->side[!guest_side];
+
+	return known->rport == client->rport &&
+	       addr_equal(&known->remote, &client->remote);
+}
+
 /* The flow of a client: known by its own side, or, where the guest spoke to it
- * first from another port, by the guest's; else a new one
+ * first from another port, by the guest's; else a new one. One that leads to the
+ * same guest, but answers from another address or port than it spoke to now, is
+ * over.
  */
 static struct flow *udp_listen_flow(const struct fwd_listener *l,
 				    const struct flow_side *host, usec_t now)
@@ -114,20 +126,19 @@ static struct flow *udp_listen_flow(const struct fwd_listener *l,
 		return NULL;
 	}
 	f = flow_lookup(IPPROTO_UDP, &guest, &side);
-	if (f) {
-		const struct flow_side *known = &f->side[!side];
-
-		if (known->rport == host->rport &&
-		    addr_equal(&known->remote, &host->remote))
-			return f;
-		/* two clients that would look the same to the guest */
+	/* two clients that would look the same to the guest */
+	if (f && !udp_listen_is_of(f, side, host)) {
 		drop(DROP_NO_ROUTE);
 		return NULL;
 	}
+	if (f && side == INI)
+		return f;
 	if (!udp_out_has_room(&guest)) {
 		drop(DROP_NO_ROOM);
 		return NULL;
 	}
+	if (f)
+		udp_flow_close(f, now);
 	return udp_flow_open_inbound(host, &guest, l, now);
 }
 

@@ -443,6 +443,48 @@ TEST(a_client_is_held_up_and_not_moved)
 	teardown();
 }
 
+/* A client finds the host by another of its addresses, or of its ports, from the
+ * same port of its own: it is answered from where it spoke to last
+ */
+TEST(a_client_speaks_to_another_address)
+{
+	static const struct { const char *at; uint16_t port; } to[] = {
+		{ "127.0.0.1", FORWARDED }, { "127.0.0.5", FORWARDED },
+		{ "127.0.0.5", FORWARDED + 1 }, { "127.0.0.1", FORWARDED },
+	};
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	struct endpoint c, from;
+	struct packet p;
+	char data[16];
+	int fd = host_socket("127.0.0.1", 0, &c);
+
+	setup_with(65520, true);
+	conf.udp_ports.rule[0].last = FORWARDED;
+	conf.udp_ports.rule[1] = conf.udp_ports.rule[0];
+	conf.udp_ports.rule[1].first = conf.udp_ports.rule[1].last =
+		FORWARDED + 1;
+	conf.udp_ports.count = 2;
+	fwd_init(&conf);
+	CHECK_EQ(udp_init(&conf, now), 0);
+	p = packet_to("192.0.2.1", c.port, &iov);
+	p.sport = FORWARDED;
+	for (unsigned i = 0; i < 8; i++) {
+		const struct addr at = addr(to[i / 2].at);
+		const struct endpoint e = { .addr = at, .port = to[i / 2].port };
+
+		memlink_clear();
+		CHECK_EQ(host_sends(fd, &e, "hi", 2), 2);
+		turns();
+		CHECK(guest_got(0, "192.0.2.1", c.port, "hi", 2));
+		CHECK_EQ(flow_count(), 1);
+		udp_input(&p, now);
+		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 3);
+		CHECK(addr_equal(&from.addr, &at) && from.port == e.port);
+	}
+	close(fd);
+	teardown();
+}
+
 /* The clients of a name server in the guest are many, and ask once from a port */
 TEST(queries_of_clients_end_early)
 {
