@@ -49,8 +49,8 @@
 /** AdvValidLifetime and AdvPreferredLifetime of RFC 4861 6.2.1, seconds */
 #define NDP_PREFIX_VALID	2592000
 #define NDP_PREFIX_PREFERRED	604800
-/** Addresses of a prefix of another length cannot be made (RFC 2464 4) */
-#define NDP_PREFIX_AUTONOMOUS	64
+/** Of a prefix of another length, no addresses can be made (RFC 2464 4) */
+#define NDP_PREFIX_LEN		64
 #define NDP_IPV6_MTU_MIN	1280
 
 #define NDP_INITIAL_COUNT	3
@@ -125,25 +125,22 @@ static void ndp_put_mtu(struct out *o)
 }
 
 /*
- * On-link in any case: we answer for every neighbour. Autonomous only where
- * the host could use it: prefix and interface identifier, 64 bits on Ethernet,
- * must add up to 128, or the option is ignored (RFC 4862 5.5.3 d) and some
- * hosts complain of it.
+ * 64 bits of the address, however many the host has: prefix and interface
+ * identifier, 64 bits on Ethernet, must add up to 128, or no address is made
+ * (RFC 4862 5.5.3 d), and a guest without DHCPv6 has none. Which it takes is
+ * nobody's business but ours, and on-link is everyone: we answer for them all.
  */
 static void ndp_put_prefix(struct out *o)
 {
 	const struct conf_family *f = &ndp_conf->family[CONF_V6];
-	struct addr net = addr_prefix(&f->addr, f->prefix);
-	uint8_t flags = ND_OPT_PI_FLAG_ONLINK;
+	struct addr net = addr_prefix(&f->addr, NDP_PREFIX_LEN);
 
 	if (addr_is_unspecified(&f->addr) || addr_is_link_local6(&f->addr))
 		return;
-	if (f->prefix == NDP_PREFIX_AUTONOMOUS)
-		flags |= ND_OPT_PI_FLAG_AUTO;
 	out_u8(o, NDP_OPT_PREFIX);
 	out_u8(o, 4);
-	out_u8(o, (uint8_t)f->prefix);
-	out_u8(o, flags);
+	out_u8(o, NDP_PREFIX_LEN);
+	out_u8(o, ND_OPT_PI_FLAG_ONLINK | ND_OPT_PI_FLAG_AUTO);
 	out_be32(o, NDP_PREFIX_VALID);
 	out_be32(o, NDP_PREFIX_PREFERRED);
 	out_be32(o, 0);
