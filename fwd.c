@@ -39,6 +39,7 @@
 
 #include "guest.h"
 #include "host/nssock.h"
+#include "lib/slow.h"
 
 #define PORT_DNS	53
 #define PORT_DNS_TLS	853
@@ -805,21 +806,29 @@ bool fwd_has_way(uint8_t proto, const struct flow_side *guest)
  * @proto:	IPPROTO_UDP, IPPROTO_ICMP or IPPROTO_ICMPV6
  * @guest:	the guest's side
  * @from:	address that the flow's socket speaks from
+ * @now:	time
  *
  * The host has come to another network, while it still has what it had in the
  * last one. A socket keeps its address then, and the peer's answers may find no
  * way to that.
  *
- * Return: true if so
+ * Return: true if so; false, too, where the turn has taken long enough
  */
 bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
-		   const struct addr *from)
+		   const struct addr *from, usec_t now)
 {
-	int fd = fwd_connect_like(proto, guest);
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
 	struct endpoint e;
+	usec_t start;
+	int fd;
 
+	if (slow_held(now))
+		return false;
+	/* Searches for a port, where few are free */
+	start = slow_clock();
+	fd = fwd_connect_like(proto, guest);
+	slow_call(now, slow_clock() - start);
 	if (fd < 0)
 		return false;
 	e.addr = *from;

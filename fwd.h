@@ -71,7 +71,7 @@ bool fwd_has_lost(const struct flow_side *host);
 bool fwd_is_stranded(int rc);
 bool fwd_has_way(uint8_t proto, const struct flow_side *guest);
 bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
-		   const struct addr *from);
+		   const struct addr *from, usec_t now);
 bool fwd_is_cut_off(int rc);
 void fwd_udp_hold(const struct flow_side *host);
 void fwd_udp_let_go(const struct flow_side *host);

@@ -177,14 +177,14 @@ static void icmp_flow_close(struct flow *f, usec_t now)
 }
 
 /* See udp_flow.c */
-static bool icmp_is_outdated(struct flow *f)
+static bool icmp_is_outdated(struct flow *f, usec_t now)
 {
 	const struct icmp_flow *i = icmp_of(f);
 	const struct flow_side *g = &f->side[INI], *host = &f->side[TGT];
 
 	if (i->paused)
 		return false;
-	if (!i->heard && fwd_has_moved(f->proto, g, &host->local))
+	if (!i->heard && fwd_has_moved(f->proto, g, &host->local, now))
 		return true;
 	return fwd_has_lost(host) && fwd_has_way(f->proto, g);
 }
@@ -194,7 +194,8 @@ static void icmp_on_timer(struct timer *t, usec_t now)
 	struct icmp_flow *i = (struct icmp_flow *)
 		((uint8_t *)t - offsetof(struct icmp_flow, timer));
 
-	if (now >= i->last + ICMP_TIMEOUT || icmp_is_outdated(flow_of(i))) {
+	if (now >= i->last + ICMP_TIMEOUT ||
+	    icmp_is_outdated(flow_of(i), now)) {
 		icmp_flow_close(flow_of(i), now);
 		return;
 	}

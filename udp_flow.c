@@ -175,7 +175,7 @@ static bool udp_flow_is_misled(struct flow *f)
 }
 
 /* Nobody answers, and another flow would go another way */
-static bool udp_flow_is_astray(struct flow *f)
+static bool udp_flow_is_astray(struct flow *f, usec_t now)
 {
 	const struct udp_flow *u = udp_of(f);
 
@@ -184,7 +184,7 @@ static bool udp_flow_is_astray(struct flow *f)
 	if (u->guest == TGT)
 		return udp_flow_is_misled(f);
 	return fwd_has_moved(IPPROTO_UDP, udp_guest_side(f),
-			     &udp_host_side(f)->local);
+			     &udp_host_side(f)->local, now);
 }
 
 static void udp_flow_on_timer(struct timer *t, usec_t now)
@@ -194,7 +194,7 @@ static void udp_flow_on_timer(struct timer *t, usec_t now)
 	usec_t due = u->last + udp_flow_timeout(u);
 
 	if (now >= due || udp_flow_is_outdated(flow_of(u)) ||
-	    udp_flow_is_astray(flow_of(u))) {
+	    udp_flow_is_astray(flow_of(u), now)) {
 		udp_flow_close(flow_of(u), now);
 		return;
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "lib/slow.h"
 #include "test/unit/fakens.h"
 #include "test/unit/unit.h"
 
@@ -684,6 +685,21 @@ TEST(outbound_interface)
 	h = (struct flow_side){ .remote = ADDR_LOOPBACK4, .local = ADDR_ANY4 };
 	device_of(&h, name);
 	CHECK(!strcmp(name, ""));
+}
+
+/* Where ports are few a look for one takes long, and flows are many */
+TEST(another_address_is_not_looked_for_all_the_time)
+{
+	const struct addr other = addr("127.0.0.2"), same = ADDR_LOOPBACK4;
+	struct flow_side g = { .local = addr("192.0.2.1"), .lport = 9 };
+	const usec_t now = 1000 * USEC_PER_SEC;
+
+	setup();
+	CHECK(!fwd_has_moved(IPPROTO_UDP, &g, &same, now));
+	CHECK(fwd_has_moved(IPPROTO_UDP, &g, &other, now));
+	slow_call(now, SLOW_TURN + 1);
+	CHECK(!fwd_has_moved(IPPROTO_UDP, &g, &other, now));
+	CHECK(fwd_has_moved(IPPROTO_UDP, &g, &other, now + 1));
 }
 
 int main(int argc, char **argv)
