@@ -198,14 +198,33 @@ static void passt_rlimit(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* From before anything is made that a signal's default action would leave */
-static sigset_t passt_signals_block(void)
+/*
+ * What ends us. Two of the terminal's are left out where whoever starts us has
+ * them ignored: nohup(1), a shell that puts us into the background.
+ */
+static sigset_t passt_signals_end(void)
 {
+	static const int terminal[] = { SIGHUP, SIGQUIT };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	for (unsigned i = 0; i < 2; i++) {
+		struct sigaction sa = { .sa_handler = SIG_DFL };
+
+		if (!sigaction(terminal[i], NULL, &sa) &&
+		    sa.sa_handler != SIG_IGN)
+			sigaddset(&set, terminal[i]);
+	}
+	return set;
+}
+
+/* From before anything is made that a signal's default action would leave */
+static sigset_t passt_signals_block(void)
+{
+	sigset_t set = passt_signals_end();
+
 	command_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -216,12 +235,14 @@ static sigset_t passt_signals_block(void)
 
 /*
  * After fork() only: a signalfd tells the epoll instance of the signals of the
- * process that added it
+ * process that added it. In the background there is no terminal to hang up.
  */
-static void passt_signals_init(void)
+static void passt_signals_init(const struct conf *c)
 {
-	const sigset_t set = passt_signals_block();
+	sigset_t set = passt_signals_block();
 
+	if (!c->foreground)
+		sigdelset(&set, SIGHUP);
 	passt_signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	passt_signals.fn = passt_on_signal;
 	if (passt_signals.fd < 0 || loop_add(&passt_signals, EPOLLIN) < 0)
@@ -360,15 +381,12 @@ static void passt_modules_init(const struct conf *c, int pcap_fd, usec_t now)
 static int passt_await_reader(const char *option, const char *path)
 {
 	static const struct timespec wait = { .tv_nsec = PASST_READER_POLL };
+	const sigset_t end = passt_signals_end();
 	struct stat st;
-	sigset_t end;
 	int fd;
 
 	if (stat(path, &st) || !S_ISFIFO(st.st_mode))
 		return -1;
-	sigemptyset(&end);
-	sigaddset(&end, SIGTERM);
-	sigaddset(&end, SIGINT);
 	while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 &&
 	       errno == ENXIO) {
 		if (sigtimedwait(&end, NULL, &wait) > 0)
@@ -496,10 +514,12 @@ static void passt_log_open(const struct conf *c)
 /* What was to end us while the daemon started is to end that, too */
 static void passt_foreground_ended(pid_t pid)
 {
+	const sigset_t end = passt_signals_end();
 	sigset_t early;
 
 	sigpending(&early);
-	if (!sigismember(&early, SIGTERM) && !sigismember(&early, SIGINT))
+	sigandset(&early, &early, &end);
+	if (sigisemptyset(&early))
 		return;
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
@@ -663,8 +683,9 @@ static void passt_inherit(const struct conf *c, mode_t mask)
  * main() - Entry point
  * @argc:	number of arguments
  * @argv:	arguments
- * Return: 0 after SIGTERM, SIGINT, the one client's or the namespace's end; the
- * exit status of pasta's command; 1 where it cannot start, said on stderr
+ * Return: 0 after a signal that ends us, the one client's or the namespace's
+ * end; the exit status of pasta's command; 1 where it cannot start, said on
+ * stderr
  */
 int main(int argc, char **argv)
 {
@@ -705,7 +726,7 @@ int main(int argc, char **argv)
 		passt_pid_write_own(c);
 	else
 		ready = passt_background(c);
-	passt_signals_init();
+	passt_signals_init(c);
 	passt_link_start(c, now);
 	passt_lock(c, own_root);
 	if (c->mode == MODE_PASTA)

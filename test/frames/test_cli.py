@@ -15,8 +15,10 @@ import pytest
 
 from rig import daemon as rd
 from rig.flows import accept, outbound, wait_for
+from rig.guest import Guest
 from rig.net import Netns, V4, V6
 from rig.pasta import alive
+from rig.wait import PATIENCE
 
 BAD = [
     ("--mtu", "abc"), ("--mtu", "65536"), ("--mtu", "-1"), ("--mtu", ""),
@@ -252,7 +254,8 @@ def test_pid_file(daemon):
     assert not os.path.exists(d.file("pid"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM,
+                                    signal.SIGQUIT, signal.SIGHUP])
 def test_signal_ends(daemon, number):
     """From the moment on that the socket is there."""
     d = daemon()
@@ -260,6 +263,25 @@ def test_signal_ends(daemon, number):
     d.proc.send_signal(number)
     assert d.wait() == 0
     assert not os.path.exists(d.path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGHUP])
+def test_signal_ignored(net, place, number):
+    """As nohup does it, or a shell that puts us into the background."""
+    sock = place + "/s"
+    argv = rd.as_user("sh", "-c", 'trap "" %d; exec "$@"' % number, "sh",
+                      rd.binary(), "-f", "-s", sock)
+    p = subprocess.Popen(net.host.cmd(*argv), env=rd.environ(),
+                         stderr=subprocess.DEVNULL)
+    wait_for(lambda: os.path.exists(sock))
+    p.send_signal(number)
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sock)
+    g = Guest(s)
+    g.hello(V4)
+    g.close()
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(PATIENCE) == 0
 
 
 def test_background(net, place):

@@ -315,7 +315,7 @@ def starting(net, place, *opts):
     return p
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signal_while_it_starts(net, place, fifo, sig):
     """Held up by who is to read its PID: no daemon stays behind."""
     fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
@@ -367,7 +367,7 @@ def test_pid_file_goes_while_it_starts(net, place, fifo, mode):
 
 
 @pytest.mark.parametrize("opt", ["--pid", "--pcap"])
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_pipe_that_nobody_reads(net, place, fifo, opt, sig):
     """Waited for, until we are to end."""
     p = starting(net, place, "-l", place + "/log", opt, fifo)
