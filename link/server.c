@@ -158,9 +158,10 @@ void server_close(void)
 }
 
 /*
- * Remove a socket that nobody listens on. A datagram socket asks: connecting
- * it fails with ECONNREFUSED where nobody is, with EPROTOTYPE where somebody
- * listens for streams, who then does not notice (unix(7)).
+ * Remove a socket that nobody listens on, or an empty file, as mktemp(1) leaves.
+ * A datagram socket asks: connecting it fails with ECONNREFUSED where nobody is,
+ * with EPROTOTYPE where somebody listens for streams, who then does not notice
+ * (unix(7)).
  */
 static int server_remove_stale(const struct sockaddr_un *sun)
 {
@@ -169,6 +170,8 @@ static int server_remove_stale(const struct sockaddr_un *sun)
 
 	if (lstat(sun->sun_path, &st))
 		return errno == ENOENT ? 0 : -errno;
+	if (S_ISREG(st.st_mode) && !st.st_size)
+		return unlink(sun->sun_path) ? -errno : 0;
 	if (!S_ISSOCK(st.st_mode))
 		return -EADDRINUSE;
 	probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -217,7 +220,8 @@ static int server_bind_default(int fd, char *used, size_t size)
  * @used:	where to store the path that was taken
  * @size:	bytes there, at least those of sun_path
  *
- * Its mode is 0600 whatever the umask. A stale socket of that name is replaced.
+ * Its mode is 0600 whatever the umask. A stale socket of that name is replaced,
+ * and so is an empty file.
  * Clients are refused until server_start().
  *
  * Return: descriptor, or a negative error code, -EADDRINUSE for a path that is

@@ -273,6 +273,21 @@ TEST(listen_stale_and_live)
 	cleanup();
 }
 
+/* As by `passt -s "$(mktemp)"` */
+TEST(listen_empty_file)
+{
+	struct stat st;
+	int fd;
+
+	make_path();
+	close(open(path, O_CREAT | O_RDWR, 0644));
+	fd = listen_at(path);
+	CHECK(fd >= 0);
+	CHECK(!stat(path, &st) && S_ISSOCK(st.st_mode));
+	close(fd);
+	cleanup();
+}
+
 TEST(listen_errors)
 {
 	char used[108], longer[200];
@@ -290,6 +305,7 @@ TEST(listen_errors)
 	close(fd);
 	unlink(longer);
 	fd = open(path, O_CREAT | O_RDWR, 0600);
+	CHECK_EQ(write(fd, "x", 1), 1);
 	CHECK_EQ(listen_at(path), -EADDRINUSE);
 	CHECK(!access(path, F_OK));
 	close(fd);
