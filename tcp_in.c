@@ -567,6 +567,11 @@ static enum tcp_verdict tcp_syn_arrived(struct tcp_conn *c,
 	bool fresh = !(p->tcp.flags & TCP_FLAG_ACK);
 
 	tcp_flush(c);
+	/* The same again, in the window by its data only */
+	if (c->state == TCPS_SYN_RCVD && p->tcp.seq == c->rcv_nxt - 1) {
+		tcp_syn_again(c, p);
+		return TCP_NEXT;
+	}
 	if (fresh && ((c->state == TCPS_TIME_WAIT &&
 		       seq_lt(c->rcv_nxt, p->tcp.seq)) ||
 		      c->state == TCPS_SYN_RCVD)) {

@@ -172,6 +172,32 @@ TEST(syn_ack_is_repeated)
 	tf_teardown();
 }
 
+/*
+ * A SYN may have data (RFC 9293 3.10.7.2, RFC 7413), which is not taken; with it
+ * or without, sent again it is the same SYN
+ */
+TEST(syn_with_data_again)
+{
+	uint32_t irs;
+
+	tf_setup();
+	peer_listen("127.0.0.1");
+	sends(SYN, -1, 0, "early", 5);
+	tf_turns();
+	SAW(SYN | ACK, -1, 0, 0);
+	irs = g.irs;
+	sends(SYN, -1, 0, "early", 5);
+	tf_turns();
+	SAW(SYN | ACK, -1, 0, 0);
+	CHECK_EQ(g.irs, irs);
+	QUIET();
+	sends(ACK, 0, 0, "early", 5);
+	STATE(ESTABLISHED);
+	CHECK(peer_accept() >= 0);
+	CHECK_EQ(peer_reads(text, sizeof(text)), 5);
+	tf_teardown();
+}
+
 TEST(ack_of_another_number)
 {
 	tf_setup();
