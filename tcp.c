@@ -314,6 +314,9 @@ void tcp_link_writable(usec_t now)
 	struct tcp_conn *c;
 
 	while ((c = tcp_conn_unblock())) {
+		/* What would have been sent again was not: it waits anew */
+		if (c->rtx_at <= now && c->state != TCPS_TIME_WAIT)
+			c->rtx_at = 0;
 		tcp_out_data(c, now);
 		tcp_out_settle(c, now);
 		/* Full again: the others keep their place before it */

@@ -150,8 +150,8 @@ uint16_t tcp_conn_mss(const struct tcp_conn *c)
  *
  * A timer that stands earlier than needed is left there: when it fires, what
  * is due is looked at anew. So the usual restart of the retransmission timer
- * with each ACK moves nothing. While the link is full, ACKs and data wait for
- * it, not for the clock.
+ * with each ACK moves nothing. While the link is full, all waits for it, not for
+ * the clock; but for the end of TIME-WAIT.
  */
 void tcp_conn_arm(struct tcp_conn *c)
 {
@@ -160,7 +160,8 @@ void tcp_conn_arm(struct tcp_conn *c)
 
 	if (c->ack_at && !blocked && (!due || c->ack_at < due))
 		due = c->ack_at;
-	if (c->rtx_at && (!due || c->rtx_at < due))
+	if (c->rtx_at && (!blocked || c->state == TCPS_TIME_WAIT) &&
+	    (!due || c->rtx_at < due))
 		due = c->rtx_at;
 	if (due && (!timer_armed(&c->timer) || c->timer.due > due))
 		timer_arm(&c->timer, due);

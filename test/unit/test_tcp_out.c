@@ -995,6 +995,28 @@ TEST(link_is_full_for_long)
 	tf_teardown();
 }
 
+/* A guest that takes nothing, for hours, wakes nobody; what it lost comes then */
+TEST(link_is_full_and_all_sleep)
+{
+	tf_setup();
+	open_out();
+	memlink_set_room(2);
+	peer_sends(pattern(0), 3 * MSS);
+	tf_later(USEC_PER_SEC);
+	CHECK(timer_next() > tf_now + 3600 * USEC_PER_SEC);
+	tf_later(3600 * USEC_PER_SEC);
+	CHECK_EQ(received(0), 2 * MSS);
+	memlink_set_room(MEMLINK_FRAMES);
+	tcp_link_writable(tf_now);
+	CHECK_EQ(received(2 * MSS), 3 * MSS);
+	tf_later(100 * USEC_PER_MSEC);
+	QUIET();
+	tf_later(USEC_PER_SEC);
+	CHECK(waiting());
+	SAW(ACK, 0, 0, MSS);
+	tf_teardown();
+}
+
 /* Many connections wait for the link: first come, first served */
 TEST(link_is_full_for_many)
 {
