@@ -95,6 +95,8 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 	debug("connect(): error %i", error);
 	switch (error) {
 	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ENONET:
 	case ENETUNREACH:
 	case EACCES:
 	case EPERM:

@@ -771,10 +771,9 @@ static bool sniff(int raw, uint8_t quote[IP4_HLEN + 8])
 	return false;
 }
 
-/* A router says so, after a while */
-TEST(unreachable_after_all)
+static void unreachable_after_all(uint8_t code)
 {
-	uint8_t icmp[8 + IP4_HLEN + 8] = { 3, 1 };
+	uint8_t icmp[8 + IP4_HLEN + 8] = { 3, code };
 	const uint8_t *f;
 	size_t len;
 	int raw;
@@ -800,6 +799,14 @@ TEST(unreachable_after_all)
 	CHECK_EQ(get_be32(f + 4), g.iss);
 	forget();
 	tf_teardown();
+}
+
+/* A router says so, after a while: unreachable, unknown, or isolated */
+TEST(unreachable_after_all)
+{
+	unreachable_after_all(1);
+	unreachable_after_all(7);
+	unreachable_after_all(8);
 }
 
 /* Enough for this turn: the guest sends its SYN again */
