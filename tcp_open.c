@@ -84,7 +84,7 @@ static size_t tcp_quote(const struct tcp_conn *c, uint8_t *h)
 /*
  * connect() failed: refused is RST; unreachable is told as the host was told,
  * so that the guest's program sees the same error; a time-out is silence, which
- * the guest measures itself.
+ * the guest measures itself, and so is want of memory: it asks again.
  */
 static void tcp_connect_failed(struct tcp_conn *c, int error)
 {
@@ -107,6 +107,8 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 			.quoted_len = len - ETH_HLEN_ });
 		break;
 	case ETIMEDOUT:
+	case ENOBUFS:
+	case ENOMEM:
 		break;
 	default:
 		tcp_conn_host_reset(c);

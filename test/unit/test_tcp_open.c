@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "flow.h"
@@ -26,6 +27,21 @@
 #include "test/unit/tcpfix.h"
 
 static char text[64];
+
+/* What connect() fails with the next time, 0: nothing */
+static int connect_error;
+
+/* In place of the C library's */
+int connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	int error = connect_error;
+
+	connect_error = 0;
+	if (!error)
+		return (int)syscall(SYS_connect, fd, sa, len);
+	errno = error;
+	return -1;
+}
 
 /* Nothing is said before the host's connect() is through */
 TEST(guest_opens)
@@ -370,6 +386,21 @@ TEST(no_descriptors)
 	next();
 	forget();
 	STATE(SYN_RCVD);
+	tf_teardown();
+}
+
+/* Nor memory in the kernel: that is of the moment, and the guest asks again */
+TEST(no_memory_for_a_syn)
+{
+	tf_setup();
+	peer_listen("127.0.0.1");
+	connect_error = ENOBUFS;
+	sends(SYN, -1, 0, NULL, 0);
+	QUIET();
+	CHECK(gone());
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	SAW(SYN | ACK, -1, 0, 0);
 	tf_teardown();
 }
 
