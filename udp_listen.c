@@ -106,10 +106,8 @@ static bool udp_listen_is_of(const struct flow *f, unsigned guest_side,
 	       addr_equal(&known->remote, &client->remote);
 }
 
-/* The flow of a client: known by its own side, or, where the guest spoke to it
- * first from another port, by the guest's; else a new one. One that leads to the
- * same guest, but answers from another address or port than it spoke to now, is
- * over.
+/* The flow of a client, else a new one. One that the guest takes for the same, but
+ * whose answers come from elsewhere than the client speaks to now, is over.
  */
 static struct flow *udp_listen_flow(const struct fwd_listener *l,
 				    const struct flow_side *host, usec_t now)
@@ -131,8 +129,6 @@ static struct flow *udp_listen_flow(const struct fwd_listener *l,
 		drop(DROP_NO_ROUTE);
 		return NULL;
 	}
-	if (f && side == INI)
-		return f;
 	if (!udp_out_has_room(&guest)) {
 		drop(DROP_NO_ROOM);
 		return NULL;

@@ -88,7 +88,9 @@ static void forward_beside_outbound(void)
 	close(other);
 }
 
-/* The guest's peer answers to a port that leads to the same guest port */
+/* The guest's peer speaks to a port that leads to the same guest port: it is
+ * answered from there
+ */
 static void forward_of_a_known_peer(void)
 {
 	struct endpoint to = { .addr = addr(CLIENTS), .port = FORWARDED + 1 };
@@ -108,6 +110,10 @@ static void forward_of_a_known_peer(void)
 	turns();
 	CHECK_EQ(flow_count(), 1);
 	CHECK(guest_got(0, CLIENTS, e.port, "in", 2));
+	udp_input(&p, now);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &t), 3);
+	CHECK_EQ(t.port, FORWARDED + 1);
+	CHECK_EQ(flow_count(), 1);
 	flow_guest_left(now);
 	flow_reap();
 	close(fd);
