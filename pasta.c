@@ -92,6 +92,8 @@ unsigned pasta_open(const struct conf *c, mode_t mask, int fds[])
 		netns_note_path(&pasta_ns, n->netns);
 		break;
 	}
+	if (n->form != CONF_NS_COMMAND)
+		netns_refuse_ours(&pasta_ns);
 	count = netns_fds(&pasta_ns, fds);
 	return count + command_fds(fds + count);
 }

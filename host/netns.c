@@ -78,17 +78,21 @@ static int netns_open(const char *name, const char *path, int type)
 	return fd;
 }
 
-/* A user namespace that we are in already cannot be joined, nor need be */
-static int netns_unless_ours(int fd)
+static bool netns_is_ours(int fd, const char *ours)
 {
 	struct stat a, b;
 
-	if (!fstat(fd, &a) && !stat("/proc/self/ns/user", &b) &&
-	    a.st_dev == b.st_dev && a.st_ino == b.st_ino) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return !fstat(fd, &a) && !stat(ours, &b) && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* A user namespace that we are in already cannot be joined, nor need be */
+static int netns_unless_ours(int fd)
+{
+	if (!netns_is_ours(fd, "/proc/self/ns/user"))
+		return fd;
+	close(fd);
+	return -1;
 }
 
 static int netns_open_of(const struct netns *ns, pid_t pid, const char *which,
@@ -183,6 +187,20 @@ void netns_open_path(struct netns *ns, const char *netns, const char *userns)
 	ns->pid = netns_pid_of(path);
 	if (*userns)
 		ns->user = netns_open_user(userns);
+}
+
+/**
+ * netns_refuse_ours() - End the process where the namespace is the one we are in
+ * @ns:		which one
+ *
+ * A process that is to have one of its own may not have got it yet (unshare -n
+ * COMMAND & pasta $!). Who may set interfaces up here would be given the host's
+ * addresses and default route twice.
+ */
+void netns_refuse_ours(const struct netns *ns)
+{
+	if (netns_is_ours(ns->net, "/proc/self/ns/net"))
+		die("%s: in the same network namespace as we are", ns->name);
 }
 
 /**

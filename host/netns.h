@@ -29,6 +29,7 @@ void netns_open_pid(struct netns *ns, pid_t pid, bool netns_only);
 void netns_open_path(struct netns *ns, const char *netns, const char *userns);
 int netns_open_user(const char *userns);
 void netns_enter_user(int user, const char *name);
+void netns_refuse_ours(const struct netns *ns);
 void netns_enter(const struct netns *ns);
 void netns_close(struct netns *ns);
 void netns_note_path(const struct netns *ns, const char *netns);

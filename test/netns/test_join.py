@@ -359,6 +359,15 @@ def test_process_of_another_user(run, net):
     refused(run("-q", str(pid)), str(pid), "denied|not permitted")
 
 
+def test_our_own_namespace(run):
+    """Of a process that has none of its own yet, say: by root, the host would
+    get its addresses and routes twice."""
+    refused(run("-q", "--netns", "/proc/self/ns/net"), "same network")
+    refused(run("-q", "--config-net", "-I", "tap7", "--netns",
+                "/proc/self/ns/net", prefix=("unshare", "-rn")),
+            "same network")
+
+
 def test_namespace_of_another_user(run, net, held):
     """A path that may be opened does not mean that it may be joined."""
     path = "/proc/%d/ns/net" % held().pid

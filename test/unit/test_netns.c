@@ -78,6 +78,14 @@ static void open_userns(void)
 	netns_open_path(&ns, "/proc/self/ns/net", "/proc/self/ns/net");
 }
 
+static void open_ours(void)
+{
+	struct netns ns;
+
+	netns_open_path(&ns, "/proc/self/ns/net", "");
+	netns_refuse_ours(&ns);
+}
+
 static bool refuses(void (*fn)(void), const char *text)
 {
 	int status = procs_run(fn, said, sizeof(said));
@@ -103,6 +111,7 @@ TEST(refuses)
 	CHECK(refuses(open_other_kind, ": not a network namespace"));
 	CHECK(refuses(open_userns,
 		      "--userns /proc/self/ns/net: not a user namespace"));
+	CHECK(refuses(open_ours, "--netns /proc/self/ns/net: in the same "));
 }
 
 static void join(void)
