@@ -34,7 +34,8 @@
  * that match alike, so that is looked up here. Nor does it, where all have
  * SO_REUSEADDR, refuse those of another daemon, whose guest may speak from the
  * same port to the same server: so the first of ours to take a port is bound
- * without, and what others hold counts as in use.
+ * without, and what others hold counts as in use. Where it is not free another
+ * one stands for it, the same for all destinations.
  *
  * A forwarded port below 1024 may take a privilege that was given up by now: the
  * flow's socket is then one of any port, which nobody speaks to, and the client
@@ -42,7 +43,7 @@
  *
  * Sockets are watched level-triggered: a batch a turn, then the next flow.
  *
- * State: the list of stalled flows.
+ * State: the list of stalled flows, and the ports that stand for the guest's.
  */
 #include "udp_flow.h"
 
@@ -75,6 +76,9 @@ static_assert(sizeof(struct udp_flow) <= FLOW_ROOM, "fits an entry");
 
 /* Index + 1 of the first stalled flow, 0: none */
 static uint32_t udp_stalled;
+/* What a port of the guest's was replaced by last, of IPv4, of IPv6; 0: never */
+static uint16_t udp_instead[2][65536];
+
 static usec_t udp_flow_timeout(const struct udp_flow *u)
 {
 	if (!u->replied)
@@ -333,20 +337,43 @@ static int udp_flow_connect(struct flow_side *host, const char *ifname)
 	return rc;
 }
 
-/* The same, from this port where that can be had */
+/* The same, from this port; 0: from any, which others may share from here on */
+static int udp_flow_connect_at(struct flow_side *host, uint16_t port)
+{
+	const struct flow_side keep = *host;
+	const int on = 1;
+	int fd;
+
+	host->lport = port;
+	fd = udp_flow_connect(host, "");
+	if (fd < 0)
+		*host = keep;
+	else if (!port)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return fd;
+}
+
+static bool udp_flow_has_no_port(int fd)
+{
+	return fd == -EADDRINUSE || fd == -EACCES;
+}
+
+/* The same, from this port where that can be had, else from its stand-in */
 static int udp_flow_connect_from(struct flow_side *host, uint16_t port)
 {
-	struct flow_side keep = *host;
+	uint16_t *instead = &udp_instead[!addr_is_v4(&host->remote)][port];
 	int fd = -EADDRINUSE;
 
-	if (port) {
-		host->lport = port;
-		fd = udp_flow_connect(host, "");
-	}
-	if (fd != -EADDRINUSE && fd != -EACCES)
+	if (port)
+		fd = udp_flow_connect_at(host, port);
+	if (udp_flow_has_no_port(fd) && *instead)
+		fd = udp_flow_connect_at(host, *instead);
+	if (!udp_flow_has_no_port(fd))
 		return fd;
-	*host = keep;
-	return udp_flow_connect(host, "");
+	fd = udp_flow_connect_at(host, 0);
+	if (fd >= 0 && port)
+		*instead = host->lport;
+	return fd;
 }
 
 /*

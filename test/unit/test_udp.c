@@ -89,6 +89,46 @@ TEST(a_port_in_use_is_replaced)
 	close(other);
 }
 
+/* By one for all destinations, or nobody finds the guest by the port that a STUN
+ * server was told (RFC 4787 REQ-1)
+ */
+TEST(a_port_in_use_is_replaced_by_one)
+{
+	static const char *const at[] = { "192.0.2.1", CLIENTS, ROUTER, CLIENTS };
+	struct endpoint e, from = { 0 }, taken;
+	int other = host_socket("0.0.0.0", GUEST_PORT, &taken), fd;
+	uint16_t port = 0;
+	char data[16];
+
+	setup();
+	for (unsigned i = 0; i < 4; i++) {
+		fd = host_socket(i ? at[i] : "127.0.0.1", 0, &e);
+		guest_sends(at[i], e.port, "a", 1);
+		CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+		CHECK(from.port != GUEST_PORT && (!port || from.port == port));
+		port = from.port;
+		host_sends(fd, &from, "b", 1);
+		turns();
+		CHECK(guest_got(i, at[i], e.port, "b", 1));
+		/* also when the last one is over */
+		if (i == 2)
+			later(200);
+		CHECK_EQ(flow_count(), i == 2 ? 0 : i % 3 + 1);
+		close(fd);
+	}
+	/* unless that is in use, too */
+	later(200);
+	fd = host_socket("0.0.0.0", port, &taken);
+	close(other);
+	other = host_socket("0.0.0.0", GUEST_PORT, &taken);
+	guest_sends(CLIENTS, port, "a", 1);
+	CHECK_EQ(host_receives(fd, data, sizeof(data), &from), 1);
+	CHECK(from.port != GUEST_PORT && from.port != port);
+	teardown();
+	close(fd);
+	close(other);
+}
+
 /* Another daemon's guest speaks from the same port, to the same server: the
  * kernel would give the answers for both to one
  */
