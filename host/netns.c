@@ -22,6 +22,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -104,6 +105,15 @@ static int netns_open_of(const struct netns *ns, pid_t pid, const char *which,
 	return netns_open(ns->name, path, type);
 }
 
+/* Also where nobody has waited for it yet: its namespaces have gone by then */
+static void netns_refuse_ended(const struct netns *ns)
+{
+	struct pollfd end = { .fd = ns->pid, .events = POLLIN };
+
+	if (poll(&end, 1, 0) > 0)
+		die("%s: %s", ns->name, strerror(ESRCH));
+}
+
 /**
  * netns_open_pid() - Find the namespaces of a process
  * @ns:		filled in
@@ -119,14 +129,13 @@ void netns_open_pid(struct netns *ns, pid_t pid, bool netns_only)
 	ns->pid = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (ns->pid < 0)
 		die("%s: %s", ns->name, strerror(errno));
+	netns_refuse_ended(ns);
 	ns->net = netns_open_of(ns, pid, "net", CLONE_NEWNET);
 	if (!netns_only)
 		ns->user = netns_unless_ours(netns_open_of(ns, pid, "user",
 							   CLONE_NEWUSER));
 	/* The number may have been another process's by then */
-	if (syscall(SYS_pidfd_send_signal, ns->pid, 0, NULL, 0) &&
-	    errno == ESRCH)
-		die("%s: %s", ns->name, strerror(ESRCH));
+	netns_refuse_ended(ns);
 }
 
 /* Both stay inside the room; a name is one under /run/netns */

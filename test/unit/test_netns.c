@@ -99,9 +99,14 @@ static bool refuses(void (*fn)(void), const char *text)
 
 TEST(refuses)
 {
+	siginfo_t info;
+
 	target = fork();
 	if (!target)
 		_exit(0);
+	/* Nobody has waited for it yet, as by a shell for what it has started */
+	CHECK(!waitid(P_PID, (id_t)target, &info, WEXITED | WNOWAIT));
+	CHECK(refuses(open_target, ": No such process"));
 	waitpid(target, NULL, 0);
 	CHECK(refuses(open_target, ": No such process"));
 	CHECK(refuses(open_missing,
