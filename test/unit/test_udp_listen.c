@@ -491,6 +491,26 @@ TEST(a_client_speaks_to_another_address)
 	teardown();
 }
 
+/* Where a port takes a privilege, all of a client's datagrams come to its listening
+ * socket: a burst waits there as it does in a flow's, and is not lost
+ */
+TEST(a_burst_waits_in_the_listening_socket)
+{
+	const struct endpoint to = { .addr = addr(CLIENTS), .port = FORWARDED };
+	static uint8_t data[1400];
+	struct endpoint c;
+	int fd = host_socket(CLIENTS, 0, &c);
+
+	setup_with(65520, true);
+	memlink_clear();
+	for (unsigned i = 0; i < 150; i++)
+		CHECK_EQ(host_sends(fd, &to, data, sizeof(data)), 1400);
+	turns();
+	CHECK_EQ(memlink_sent(), 150);
+	close(fd);
+	teardown();
+}
+
 /* The clients of a name server in the guest are many, and ask once from a port */
 TEST(queries_of_clients_end_early)
 {
