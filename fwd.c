@@ -43,10 +43,11 @@
 
 #define PORT_DNS	53
 #define PORT_DNS_TLS	853
-/** Receive buffer asked for, of a UDP socket that may hear all clients of a port:
- * cut to net.core.rmem_max, which still doubles the default
+/** Buffers asked for, of a UDP socket that may hear and answer all clients of a
+ * port: cut to net.core.rmem_max and wmem_max, which still doubles the default
  */
 #define FWD_UDP_RCVBUF	(4 * 1024 * 1024)
+#define FWD_UDP_SNDBUF	(1024 * 1024)
 
 /**
  * struct fwd_rules - the forwarding rules of one protocol and way
@@ -300,6 +301,7 @@ static int fwd_listen_udp(int fd, const struct fwd_port *p,
 		rc = fwd_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	/* bursts wait there: a wish, no need */
 	fwd_set(fd, SOL_SOCKET, SO_RCVBUF, FWD_UDP_RCVBUF);
+	fwd_set(fd, SOL_SOCKET, SO_SNDBUF, FWD_UDP_SNDBUF);
 	return rc ? rc : fwd_set_pktinfo(fd, &e->addr);
 }
 

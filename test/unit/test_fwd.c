@@ -499,8 +499,10 @@ TEST(listening_socket_options)
 	const struct fwd_port p = { .rule = &r, .port = PORT,
 				    .proto = IPPROTO_UDP,
 				    .families = FWD_V4 | FWD_V6 };
-	int fd;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), usual;
 
+	usual = opt(fd, SOL_SOCKET, SO_SNDBUF);
+	close(fd);
 	setup();
 	CHECK_EQ(listen_at(IPPROTO_TCP, "203.0.113.5"), -EADDRNOTAVAIL);
 	conf.freebind = true;
@@ -513,6 +515,8 @@ TEST(listening_socket_options)
 	strcpy(r.ifname, "lo");
 	fd = fwd_listen_socket(&p);
 	CHECK(fd >= 0 && opt(fd, SOL_SOCKET, SO_REUSEADDR) == 1);
+	/* it may answer all clients */
+	CHECK(opt(fd, SOL_SOCKET, SO_SNDBUF) > usual);
 	close(fd);
 	strcpy(r.ifname, "nosuchif0");
 	CHECK_EQ(fwd_listen_socket(&p), -ENODEV);
