@@ -707,9 +707,9 @@ static void conf_check_outbound(unsigned i)
 	char text[ADDR_STRLEN];
 
 	if (wrong)
-		warn("--outbound %s: %s; what the guest begins fails until "
-		     "that changes", addr_format(&f->outbound, text,
-						 sizeof(text)), wrong);
+		warn("--outbound %s: %s%s",
+		     addr_format(&f->outbound, text, sizeof(text)), wrong,
+		     f->on ? "; what the guest begins fails until it is" : "");
 	if (f->on && *f->outbound_if && !if_nametoindex(f->outbound_if))
 		warn("--outbound-if%c %s: no such interface; what the guest "
 		     "begins fails until there is", i == CONF_V4 ? '4' : '6',

@@ -503,7 +503,10 @@ TEST(outbound_later)
 	const struct conf *c;
 
 	CHECK_EQ(RUN("-o", "192.0.2.77"), 0);
-	CHECK(one_line() && strstr(err, "--outbound 192.0.2.77: not an addr"));
+	CHECK(one_line() && strstr(err, "--outbound 192.0.2.77: not an addr") &&
+	      strstr(err, "until it is"));
+	CHECK_EQ(RUN("-a", "192.0.2.2", "-o", "2001:db8::77"), 0);
+	CHECK(one_line() && strstr(err, "77: there is no IPv6\n"));
 	CHECK_EQ(RUN("-o", "2001:db8::77"), 0);
 	CHECK(one_line() && strstr(err, "--outbound 2001:db8::77: not an addr"));
 	CHECK_EQ(RUN("-o", "192.0.2.77", "--freebind"), 0);
