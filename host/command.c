@@ -551,20 +551,17 @@ static void command_stop(void)
 		raise(SIGSTOP);
 }
 
-/* The last word counts */
+/* The last word counts; root inside can trace init, and say very many */
 static void command_on_stop(struct watch *w, uint32_t events, usec_t now)
 {
-	unsigned char stopped = false;
-	ssize_t n;
+	unsigned char stopped[64];
+	ssize_t n = recv(w->fd, stopped, sizeof(stopped), MSG_DONTWAIT);
 
 	(void)events;
 	(void)now;
-	do
-		n = recv(w->fd, &stopped, 1, MSG_DONTWAIT);
-	while (n == 1);
-	if (!n || errno != EAGAIN)
+	if (n <= 0)
 		loop_del(w);
-	else if (stopped)
+	else if (stopped[n - 1])
 		command_stop();
 }
 
