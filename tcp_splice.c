@@ -213,14 +213,14 @@ static bool tcp_splice_passes(int error)
 }
 
 /* Not all was taken, or nothing */
-static void tcp_splice_was_full(struct tcp_splice_side *to)
+static void tcp_splice_was_full(struct tcp_splice_side *to, int error)
 {
 	int queued = 1;
 
 	to->writable = false;
-	/* Else there are acknowledgements to come */
+	/* Else there are acknowledgements to come, of a socket that was full */
 	ioctl(to->watch.fd, SIOCOUTQ, &queued);
-	to->starved = !queued;
+	to->starved = !queued || nomem(error);
 }
 
 /* From the pipe to the socket. Return: bytes, or a negative error code */
@@ -233,7 +233,7 @@ static ssize_t tcp_splice_drain(struct tcp_splice_side *from,
 	if (n <= 0) {
 		if (n < 0 && !tcp_splice_passes(errno))
 			return -errno;
-		tcp_splice_was_full(to);
+		tcp_splice_was_full(to, n < 0 ? errno : 0);
 		return 0;
 	}
 	from->pending -= (uint32_t)n;
@@ -318,7 +318,7 @@ static ssize_t tcp_splice_pass(struct tcp_splice_side *from,
 	if (sent < 0 && !tcp_splice_passes(errno))
 		return -errno;
 	if (sent < (ssize_t)n)
-		tcp_splice_was_full(to);
+		tcp_splice_was_full(to, sent < 0 ? errno : 0);
 	else if (n < SPLICE_COPY && !from->lasting)
 		from->readable = false;
 	if (sent < 0)

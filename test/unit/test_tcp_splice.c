@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fwd.h"
@@ -37,6 +38,21 @@ static usec_t now = 1000 * USEC_PER_SEC;
 static uint16_t port = 20000;	/* forwarded, the server's is the next one */
 static int listener = -1, client = -1, server = -1;
 static unsigned fds;
+
+/* What send() fails with the next time, 0: nothing */
+static int send_error;
+
+/* In place of the C library's */
+ssize_t send(int fd, const void *b, size_t len, int flags)
+{
+	int error = send_error;
+
+	send_error = 0;
+	if (!error)
+		return syscall(SYS_sendto, fd, b, len, flags, NULL, 0);
+	errno = error;
+	return -1;
+}
 
 static struct addr addr(const char *text)
 {
@@ -531,6 +547,41 @@ TEST(slow_server)
 	setup();
 	join("127.0.0.1");
 	slow_reader(&client, &server);
+	teardown();
+}
+
+/*
+ * No memory for what comes behind data that waits for a slow reader: it was not
+ * full, so the kernel does not tell when that has gone
+ */
+TEST(slow_server_and_no_memory)
+{
+	size_t off = 0, got = 0, end = 3000000;
+
+	setup();
+	serve("127.0.0.1", 10);
+	CHECK(!setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &(int){ 8192 },
+			  sizeof(int)));
+	client = dial("127.0.0.1");
+	turns();
+	server = accept(listener, NULL, NULL);
+	for (int i = 0; i < 20; i++) {
+		push(client, &off, end, 10000);
+		turns();
+	}
+	end = off + 1;
+	fill(buffer, off, 1);
+	send_error = ENOBUFS;
+	CHECK_EQ(write(client, buffer, 1), 1);
+	turns();
+	CHECK(!send_error);
+	for (int i = 0; i < 500 && got < end; i++) {
+		turns();
+		pull(server, &got, 30000);
+		now += 20 * USEC_PER_MSEC;
+		timer_run(now);
+	}
+	CHECK_EQ(got, end);
 	teardown();
 }
 
