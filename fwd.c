@@ -751,21 +751,26 @@ bool fwd_udp_led(enum fwd_way way, uint16_t port)
 /**
  * fwd_has_lost() - Whether the host has lost an IPv6 address of ours
  * @host:	the side whose socket speaks from there
+ * @now:	time
  *
  * The kernel goes on to send from it, temporary ones for one (RFC 8981), and no
  * answer finds the way back. Of IPv4 a send tells, see fwd_is_stranded().
  *
- * Return: true if so
+ * Return: true if so; false, too, where the turn has taken long enough
  */
-bool fwd_has_lost(const struct flow_side *host)
+bool fwd_has_lost(const struct flow_side *host, usec_t now)
 {
 	struct flow_side any = *host;
+	usec_t start;
 	int fd;
 
-	if (addr_is_v4(&host->local))
+	if (addr_is_v4(&host->local) || slow_held(now))
 		return false;
 	any.lport = 0;
+	/* Searches for a port, where few are free */
+	start = slow_clock();
 	fd = fwd_socket(IPPROTO_UDP, &any);
+	slow_call(now, slow_clock() - start);
 	if (fd >= 0)
 		close(fd);
 	return fd == -EADDRNOTAVAIL;

@@ -67,7 +67,7 @@ bool fwd_splice(enum fwd_way way, const struct port_rule *r,
 		const struct flow_side *from, struct flow_side *to);
 int fwd_socket(uint8_t proto, const struct flow_side *host);
 int fwd_set_device(int fd, const char *ifname);
-bool fwd_has_lost(const struct flow_side *host);
+bool fwd_has_lost(const struct flow_side *host, usec_t now);
 bool fwd_is_stranded(int rc);
 bool fwd_has_way(uint8_t proto, const struct flow_side *guest);
 bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,

@@ -186,7 +186,7 @@ static bool icmp_is_outdated(struct flow *f, usec_t now)
 		return false;
 	if (!i->heard && fwd_has_moved(f->proto, g, &host->local, now))
 		return true;
-	return fwd_has_lost(host) && fwd_has_way(f->proto, g);
+	return fwd_has_lost(host, now) && fwd_has_way(f->proto, g);
 }
 
 static void icmp_on_timer(struct timer *t, usec_t now)

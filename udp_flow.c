@@ -154,9 +154,9 @@ void udp_flow_close(struct flow *f, usec_t now)
 }
 
 /* IPv6 sends from what is no more, and there is something else to send from */
-static bool udp_flow_is_outdated(struct flow *f)
+static bool udp_flow_is_outdated(struct flow *f, usec_t now)
 {
-	return !udp_of(f)->stalled && fwd_has_lost(udp_host_side(f)) &&
+	return !udp_of(f)->stalled && fwd_has_lost(udp_host_side(f), now) &&
 	       fwd_has_way(IPPROTO_UDP, udp_guest_side(f));
 }
 
@@ -197,7 +197,7 @@ static void udp_flow_on_timer(struct timer *t, usec_t now)
 		((uint8_t *)t - offsetof(struct udp_flow, timer));
 	usec_t due = u->last + udp_flow_timeout(u);
 
-	if (now >= due || udp_flow_is_outdated(flow_of(u)) ||
+	if (now >= due || udp_flow_is_outdated(flow_of(u), now) ||
 	    udp_flow_is_astray(flow_of(u), now)) {
 		udp_flow_close(flow_of(u), now);
 		return;

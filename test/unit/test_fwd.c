@@ -694,6 +694,8 @@ TEST(outbound_interface)
 /* Where ports are few a look for one takes long, and flows are many */
 TEST(another_address_is_not_looked_for_all_the_time)
 {
+	const struct flow_side lost = { .remote = addr("2001:db8:77::7"),
+					.local = addr("2001:db8:77::5") };
 	const struct addr other = addr("127.0.0.2"), same = ADDR_LOOPBACK4;
 	struct flow_side g = { .local = addr("192.0.2.1"), .lport = 9 };
 	const usec_t now = 1000 * USEC_PER_SEC;
@@ -701,7 +703,9 @@ TEST(another_address_is_not_looked_for_all_the_time)
 	setup();
 	CHECK(!fwd_has_moved(IPPROTO_UDP, &g, &same, now));
 	CHECK(fwd_has_moved(IPPROTO_UDP, &g, &other, now));
+	CHECK(fwd_has_lost(&lost, now));
 	slow_call(now, SLOW_TURN + 1);
+	CHECK(!fwd_has_lost(&lost, now));
 	CHECK(!fwd_has_moved(IPPROTO_UDP, &g, &other, now));
 	CHECK(fwd_has_moved(IPPROTO_UDP, &g, &other, now + 1));
 }
