@@ -803,7 +803,8 @@ static int fwd_connect_like(uint8_t proto, const struct flow_side *guest)
  * While there is none the flow may as well keep its socket: when its network is
  * back, what comes first may be an answer.
  *
- * Return: true if another socket would find it
+ * Return: true if another socket would find it; or if there is no descriptor, or
+ *	   no port, to look by: the stranded one has both
  */
 bool fwd_has_way(uint8_t proto, const struct flow_side *guest)
 {
@@ -811,7 +812,7 @@ bool fwd_has_way(uint8_t proto, const struct flow_side *guest)
 
 	if (fd >= 0)
 		close(fd);
-	return fd >= 0;
+	return fd >= 0 || fd == -EMFILE || fd == -ENFILE || fd == -EAGAIN;
 }
 
 /**

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fwd.h"
@@ -235,6 +236,35 @@ TEST(a_flow_outlives_the_hosts_address)
 		CHECK_EQ(flow_count(), 1);
 		CHECK_EQ(memlink_sent(), 0);
 	}
+	teardown();
+	close(fd);
+}
+
+/* So it does where flows have used up all descriptors: its own is enough */
+TEST(a_flow_outlives_the_hosts_address_without_descriptors)
+{
+	struct rlimit before, none;
+	struct endpoint e, from = { 0 };
+	char data[16];
+	int fd;
+
+	setup();
+	fd = host_socket(CLIENTS, 0, &e);
+	conf.family[CONF_V4].outbound = addr("203.0.113.1");
+	CHECK(hostns_move("203.0.113.1"));
+	guest_sends(CLIENTS, e.port, "a", 1);
+	CHECK_EQ(host_receives(fd, data, 16, NULL), 1);
+	conf.family[CONF_V4].outbound = addr("203.0.113.2");
+	CHECK(hostns_move("203.0.113.2"));
+	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
+	none = before;
+	none.rlim_cur = (rlim_t)dup(fd);
+	close((int)none.rlim_cur);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &none));
+	guest_sends(CLIENTS, e.port, "b", 1);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
+	CHECK_EQ(host_receives(fd, data, 16, &from), 1);
+	CHECK(addr_equal(&from.addr, &conf.family[CONF_V4].outbound));
 	teardown();
 	close(fd);
 }
