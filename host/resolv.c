@@ -8,7 +8,7 @@
  *
  * A name server on the host's loopback, or at the address that the guest shares
  * with the host, cannot be told to the guest, which would ask itself. It is told
- * an address that leads to the host's loopback instead.
+ * --dns-forward's address instead, or one that leads to the host's loopback.
  */
 #include "host/resolv.h"
 
@@ -212,7 +212,8 @@ static struct addr resolv_guest_name(const struct resolv_server *s,
 	if (mapped && (self || addr_equal(&s->addr, &f->stand_in))) {
 		if (addr_is_unspecified(&v->behind))
 			v->behind = s->addr;
-		return f->stand_in;
+		return addr_is_unspecified(&f->forward) ? f->stand_in :
+							  f->forward;
 	}
 	if (self)
 		return f->forward;

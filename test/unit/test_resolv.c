@@ -168,6 +168,11 @@ TEST(view_of_loopback)
 	CHECK_EQ(v.count, 1);
 	CHECK(is(&v.server[0], "192.0.2.1"));
 	CHECK(is(&v.behind, "127.0.0.53") && is(&v.first, "127.0.0.53"));
+	/* --dns-forward was asked for: it may lead to another one */
+	view(true, "192.0.2.1", "192.0.2.3", "eth0");
+	CHECK_EQ(v.count, 1);
+	CHECK(is(&v.server[0], "192.0.2.3"));
+	CHECK(is(&v.behind, "127.0.0.53"));
 	/* not mapped: by --dns-forward, or not at all */
 	view(true, "", "192.0.2.3", "eth0");
 	CHECK_EQ(v.count, 1);
@@ -185,6 +190,9 @@ TEST(view_of_the_gateway)
 	view(true, "192.0.2.1", "", "eth0");
 	CHECK_EQ(v.count, 1);
 	CHECK(is(&v.server[0], "192.0.2.1") && is(&v.behind, "192.0.2.1"));
+	view(true, "192.0.2.1", "192.0.2.3", "eth0");
+	CHECK_EQ(v.count, 1);
+	CHECK(is(&v.server[0], "192.0.2.3") && is(&v.behind, "192.0.2.1"));
 }
 
 /* At the address that the guest has, too, which would ask itself */
