@@ -27,6 +27,7 @@
 #include "fwd.h"
 #include "fwd_listen.h"
 #include "guest.h"
+#include "host/tcpinfo.h"
 #include "icmp.h"
 #include "lib/log.h"
 #include "lib/slow.h"
@@ -126,10 +127,14 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
  */
 void tcp_open_connected(struct tcp_conn *c, usec_t now)
 {
+	const struct flow_side *h = tcp_host_side(c);
+	const struct endpoint peer = { h->remote, h->rport, h->ifindex };
 	socklen_t len = sizeof(int);
 	int error = EIO;
 
 	getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (!error && tcpinfo_is_self(c->watch.fd, &peer))
+		error = ECONNREFUSED;
 	if (error) {
 		tcp_connect_failed(c, error);
 		return;

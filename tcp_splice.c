@@ -430,6 +430,17 @@ static void tcp_splice_on_timer(struct timer *t, usec_t now)
 	tcp_splice_settle(s, now);
 }
 
+/* The server has answered, unless that was the socket itself */
+static void tcp_splice_connected(struct tcp_splice *s)
+{
+	const struct flow_side *to = &flow_of(s)->side[TGT];
+	const struct endpoint peer = { to->remote, to->rport, to->ifindex };
+
+	s->connecting = false;
+	if (tcpinfo_is_self(s->side[TGT].watch.fd, &peer))
+		tcp_splice_reset(s, "nobody listens there");
+}
+
 static void tcp_splice_event(struct tcp_splice *s, unsigned side,
 			     uint32_t events, usec_t now)
 {
@@ -449,9 +460,9 @@ static void tcp_splice_event(struct tcp_splice *s, unsigned side,
 			tcp_splice_fail(s);
 		return;
 	}
-	if (side == TGT && events & EPOLLOUT)
-		s->connecting = false;
-	if (!s->connecting)
+	if (s->connecting && side == TGT && events & EPOLLOUT)
+		tcp_splice_connected(s);
+	if (!s->connecting && at->watch.fd >= 0)
 		tcp_splice_settle(s, now);
 }
 

@@ -27,3 +27,27 @@ int tcpinfo_segs_in(int fd, uint32_t *segs)
 	*segs = info.tcpi_segs_in;
 	return 0;
 }
+
+/**
+ * tcpinfo_is_self() - Whether a connected socket is its own peer
+ * @fd:		TCP socket
+ * @peer:	what it is connected to
+ *
+ * Where nobody listens on a port of this machine that the kernel may choose as a
+ * source, a connect() to it from just that port succeeds (RFC 9293 3.5, figure
+ * 7): it tries them in turn, so whoever waits for a server comes to it. It would
+ * hear itself, and the server find its port taken.
+ *
+ * Return: true if so
+ */
+bool tcpinfo_is_self(int fd, const struct endpoint *peer)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint at;
+
+	if (getsockname(fd, &sa.sa, &len))
+		return false;
+	at = addr_from_sockaddr(&sa);
+	return at.port == peer->port && addr_equal(&at.addr, &peer->addr);
+}

@@ -301,6 +301,28 @@ TEST(refused)
 	tf_teardown();
 }
 
+/*
+ * Nobody listens, and the port that the kernel chooses is just that one: the
+ * socket would be its own peer (RFC 9293 3.5, figure 7)
+ */
+TEST(refused_at_the_port_it_comes_from)
+{
+	static const char *const range =
+		"/proc/sys/net/ipv4/ip_local_port_range";
+
+	tf_setup();
+	g.dport = 50000;
+	g.irs = (uint32_t)-1;
+	CHECK(hostns_write(range, "50000 50000"));
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	CHECK(hostns_write(range, "32768 60999"));
+	SAW(RST | ACK, 0, 0, 0);
+	CHECK(gone());
+	QUIET();
+	tf_teardown();
+}
+
 /* The RST goes when there is room, although the guest never asks again */
 TEST(refused_and_a_full_link)
 {

@@ -377,6 +377,24 @@ static void half_close(int *first, int *second)
 	CHECK(ended(*first));
 }
 
+/* ... and not answered by itself, from the port that the kernel chose for it */
+TEST(refused_at_the_port_it_comes_from)
+{
+	static const char *const range =
+		"/proc/sys/net/ipv4/ip_local_port_range";
+	char one[32];
+
+	setup();
+	client = dial("127.0.0.1");
+	snprintf(one, sizeof(one), "%u %u", port + 1u, port + 1u);
+	CHECK(hostns_write(range, one));
+	turns();
+	CHECK(hostns_write(range, "32768 60999"));
+	CHECK_EQ(trouble(client), ECONNRESET);
+	CHECK_EQ(flow_count(), 0);
+	teardown();
+}
+
 TEST(half_close_by_the_client)
 {
 	setup();
