@@ -446,10 +446,10 @@ static const struct option_def conf_options[] = {
 	  conf_set_addr, V4(outbound), true },
 	{ "outbound-if4", NULL, 0, "NAME", BOTH, NULL,
 	  "Bind outbound IPv4 sockets to an interface; default: routing "
-	  "decides", option_set_text, V4(outbound_if), IFNAMSIZ },
+	  "decides", option_set_interface, V4(outbound_if), 0 },
 	{ "outbound-if6", NULL, 0, "NAME", BOTH, NULL,
 	  "Bind outbound IPv6 sockets to an interface; default: routing "
-	  "decides", option_set_text, V6(outbound_if), IFNAMSIZ },
+	  "decides", option_set_interface, V6(outbound_if), 0 },
 	{ "map-host-loopback", NULL, 0, "ADDR", BOTH, NULL,
 	  "The guest reaches the host's loopback as ADDR; none: not at all; "
 	  "default: the gateway's address",
@@ -698,22 +698,15 @@ static void conf_from_host(void)
 	conf.search_count = resolv.domains;
 }
 
-/* It may be that of a tunnel that begins later: until then, the sockets fail */
-static void conf_check_outbound(unsigned i)
+static void conf_check_outbound(const struct addr *a)
 {
-	const struct conf_family *f = &conf.family[i];
-	const char *wrong = conf_host_cannot_bind(conf.family, &f->outbound,
-						  "", conf.freebind);
+	const char *wrong = conf_host_cannot_bind(conf.family, a, "",
+						  conf.freebind);
 	char text[ADDR_STRLEN];
 
 	if (wrong)
-		warn("--outbound %s: %s%s",
-		     addr_format(&f->outbound, text, sizeof(text)), wrong,
-		     f->on ? "; what the guest begins fails until it is" : "");
-	if (f->on && *f->outbound_if && !if_nametoindex(f->outbound_if))
-		warn("--outbound-if%c %s: no such interface; what the guest "
-		     "begins fails until there is", i == CONF_V4 ? '4' : '6',
-		     f->outbound_if);
+		die("--outbound %s: %s", addr_format(a, text, sizeof(text)),
+		    wrong);
 }
 
 /* What depends on the families that are on, and on each other */
@@ -728,7 +721,7 @@ static void conf_settle(void)
 	if (!wish.user && value_user("nobody", &conf.uid, &conf.gid))
 		conf.uid = conf.gid = 65534;
 	for (unsigned i = 0; i < CONF_FAMILIES; i++)
-		conf_check_outbound(i);
+		conf_check_outbound(&conf.family[i].outbound);
 }
 
 static void conf_ports(void)

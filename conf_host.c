@@ -176,11 +176,9 @@ void conf_host_ask(struct conf_family *fam, const struct conf_host_wish *w)
 	struct netlink_uplink up[CONF_FAMILIES];
 
 	for (unsigned i = 0; i < CONF_FAMILIES; i++) {
-		bool there = if_nametoindex(fam[i].outbound_if);
 		int rc = netlink_uplink(i == CONF_V4 ? AF_INET : AF_INET6,
 					*w->interface ? w->interface :
-					there ? fam[i].outbound_if : "",
-					&up[i]);
+					fam[i].outbound_if, &up[i]);
 
 		if (rc)
 			die("Cannot learn the host's %s routes: %s",

@@ -36,6 +36,7 @@ BAD = [
     ("--interface", "nosuch0"), ("--interface", ""),
     ("--interface", "name-that-is-too-long"),
     ("--outbound", "256.0.0.1"), ("--outbound", "host"),
+    ("--outbound-if4", "nosuch0"), ("--outbound-if6", "nosuch0"),
     ("--outbound-if4", "name-that-is-too-long"), ("--outbound-if6", ""),
     ("--dns", "8.8.8"), ("--dns", "resolver"), ("--dns", ""),
     ("--dns-forward", "x"), ("--dns-forward", "0.0.0.0"),

@@ -184,30 +184,6 @@ def test_outbound_address(daemon, net, fam):
     assert ls.accept()[1][0] == fam.host2
 
 
-def test_outbound_later(daemon, net):
-    """The address of a tunnel that begins after us: nothing leaves before."""
-    g = daemon("--outbound", "192.0.2.66").connect()
-    ls = net.remote.listen(V4.remote)
-    c = Conn(g, V4.remote, ls.getsockname()[1], src=V4.guest)
-    c.syn()
-    g.expect_none(lambda f: f.tcp and f.tcp.S, 0.1)
-    net.host.sh("ip addr add 192.0.2.66/32 dev lo")
-    try:
-        c.open()
-        assert ls.accept()[1][0] == "192.0.2.66"
-    finally:
-        net.host.sh("ip addr del 192.0.2.66/32 dev lo")
-
-
-def test_outbound_interface_later(daemon, net, fam):
-    g = daemon("--outbound-if%d" % fam.v, "tun66").connect()
-    u = net.remote.udp(fam.remote, 7100)
-    u.settimeout(0.1)
-    g.udp(fam.guest, fam.remote, 5050, 7100, b"q")
-    with pytest.raises(TimeoutError):
-        u.recv(10)
-
-
 def test_outbound_interface(daemon, net, fam):
     g = daemon("--outbound-if%d" % fam.v, "eth0").connect()
     u = net.remote.udp(fam.remote, 7100)

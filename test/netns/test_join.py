@@ -417,6 +417,8 @@ WRONG = [
     ("--tcp-ports", "80", "Permission denied, see the sysctl "
      "net.ipv4.ip_unprivileged_port_start"),
     ("--interface", "nosuch0", "no such interface"),
+    ("--outbound-if4", "nosuch0", "no such interface"),
+    ("--outbound-if6", "nosuch0", "no such interface"),
     ("--tcp-ports", "%nosuch0/7213", "no such interface"),
     ("--runas", "no-such-user", "no such user"),
     ("--userns", "/no/such/x", "No such file or directory"),
