@@ -33,6 +33,8 @@ static void setup(void)
 	memset(&tcp_ns, 0, sizeof(tcp_ns));
 	memset(&wish, 0, sizeof(wish));
 	fam[CONF_V4].on = fam[CONF_V6].on = true;
+	/* what a namespace's loopback takes */
+	fam[CONF_V4].local = fam[CONF_V6].local = true;
 }
 
 static void read_all(bool allow_auto)
