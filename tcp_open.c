@@ -71,15 +71,25 @@ static uint32_t tcp_isn(const struct flow_side *g, usec_t now)
 }
 
 /* Headers of the guest's SYN, as far as an ICMP error quotes them */
-static size_t tcp_quote(const struct tcp_conn *c, uint8_t *h)
+static size_t tcp_quote(const struct flow_side *g, uint32_t seq, uint8_t *h)
 {
-	const struct flow_side *g = tcp_guest_side(c);
 	struct packet_ends e = guest_ends(&g->remote, &g->local);
-	struct tcp_fields f = { .seq = c->rcv_nxt - 1, .flags = TCP_FLAG_SYN };
+	struct tcp_fields f = { .seq = seq, .flags = TCP_FLAG_SYN };
 	size_t l4 = packet_put_l2l3(h, &e, IPPROTO_TCP, TCP_HLEN);
 
 	packet_put_tcp(h + l4, g->rport, g->lport, &f, TCP_HLEN);
 	return l4 + TCP_HLEN;
+}
+
+/* The guest is told what the host was, of a SYN with this number */
+static void tcp_unreachable(const struct flow_side *g, uint32_t seq, int error)
+{
+	uint8_t quote[PACKET_HDR_OUT_MAX];
+	size_t len = tcp_quote(g, seq, quote);
+
+	icmp_error_send(&(struct icmp_error){
+		.from = g->local, .to = g->remote, .host_errno = error,
+		.quoted = quote + ETH_HLEN_, .quoted_len = len - ETH_HLEN_ });
 }
 
 /*
@@ -90,10 +100,12 @@ static size_t tcp_quote(const struct tcp_conn *c, uint8_t *h)
 static void tcp_connect_failed(struct tcp_conn *c, int error)
 {
 	const struct flow_side *g = tcp_guest_side(c);
-	uint8_t quote[PACKET_HDR_OUT_MAX];
-	size_t len;
 
 	debug("connect(): error %i", error);
+	/* Of IPv4, EADDRNOTAVAIL tells of ports that are used up */
+	if (fwd_is_cut_off(-error) &&
+	    !(error == EADDRNOTAVAIL && addr_is_v4(&g->local)))
+		error = ENETUNREACH;
 	switch (error) {
 	case EHOSTUNREACH:
 	case EHOSTDOWN:
@@ -101,11 +113,7 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 	case ENETUNREACH:
 	case EACCES:
 	case EPERM:
-		len = tcp_quote(c, quote);
-		icmp_error_send(&(struct icmp_error){
-			.from = g->local, .to = g->remote,
-			.host_errno = error, .quoted = quote + ETH_HLEN_,
-			.quoted_len = len - ETH_HLEN_ });
+		tcp_unreachable(g, c->rcv_nxt - 1, error);
 		break;
 	case ETIMEDOUT:
 	case ENOBUFS:
@@ -228,6 +236,8 @@ struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
 		drop(DROP_NO_SOCKET);
 		warn_limited("no socket for a connection of the guest: %s",
 			     strerror(-fd));
+		if (fwd_is_cut_off(fd))
+			tcp_unreachable(&g, syn->tcp.seq, ENETUNREACH);
 		return NULL;
 	}
 	c = tcp_new(&g, &h, false);

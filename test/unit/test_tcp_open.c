@@ -389,6 +389,51 @@ TEST(unreachable)
 	tf_teardown();
 }
 
+/* No way there: as a router says, code 0 of either family */
+static void cut_off(void)
+{
+	size_t len, l4 = addr_is_v4(&g.dst) ? IP4_HLEN : IP6_HLEN;
+	const uint8_t *f;
+
+	g.dport = 80;
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	CHECK(gone());
+	CHECK_EQ(waiting(), 1);
+	f = memlink_frame(0, &len, NULL) + ETH_HLEN_ + l4;
+	CHECK_EQ(f[0], l4 == IP4_HLEN ? 3 : 1);
+	CHECK_EQ(f[1], 0);
+	/* of the guest's SYN */
+	f += 8 + l4;
+	CHECK_EQ(get_be16(f), g.sport);
+	CHECK_EQ(get_be32(f + 4), g.iss);
+	forget();
+}
+
+/* IPv6 is switched off while we run, as some VPN clients do */
+TEST(no_family)
+{
+	static const char off[] = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
+
+	tf_setup();
+	g.src = tf_addr("2001:db8::2");
+	g.dst = tf_addr("2001:db8:9::9");
+	CHECK(hostns_write(off, "1"));
+	cut_off();
+	CHECK(hostns_write(off, "0"));
+	tf_teardown();
+}
+
+/* The address that the guest's connections are to leave from is gone */
+TEST(no_outbound_address)
+{
+	tf_conf.family[CONF_V4].outbound = tf_addr("203.0.113.5");
+	tf_setup();
+	g.dst = tf_addr("198.51.100.1");
+	cut_off();
+	tf_teardown();
+}
+
 TEST(no_descriptors)
 {
 	struct rlimit was, none;
