@@ -568,9 +568,9 @@ static void command_on_stop(struct watch *w, uint32_t events, usec_t now)
 /* A stopped process goes on when something comes, or the other end closes */
 static void command_wake_by(int fd)
 {
-	fcntl(fd, F_SETOWN, getpid());
-	fcntl(fd, F_SETSIG, SIGCONT);
-	fcntl(fd, F_SETFL, O_ASYNC);
+	/* not by SIGIO, which would end it */
+	if (!fcntl(fd, F_SETOWN, getpid()) && !fcntl(fd, F_SETSIG, SIGCONT))
+		fcntl(fd, F_SETFL, O_ASYNC);
 }
 
 /**
