@@ -46,7 +46,11 @@
 #define TCP_RTO_INITIAL		(1 * USEC_PER_SEC)
 /* What makes that 3 s where a SYN had been sent again (RFC 6298 5.7) */
 #define TCP_RTTVAR_SYN		(500 * USEC_PER_MSEC)
-/* As Linux has it; RFC 6298 2.4 asks for 1 s where clocks were coarse */
+/*
+ * Least part of the variance, as Linux has it: a guest that delays its ACKs for as
+ * long (Windows, BSD) is waited for beyond its round trip. RFC 6298 2.4 asks for
+ * 1 s where clocks were coarse.
+ */
 #define TCP_RTO_MIN		(200 * USEC_PER_MSEC)
 /* RFC 6298 2.5 */
 #define TCP_RTO_MAX		(120 * USEC_PER_SEC)
@@ -68,10 +72,10 @@
  */
 usec_t tcp_loss_rto(const struct tcp_conn *c)
 {
-	usec_t rto = (c->srtt ? c->srtt : TCP_RTO_INITIAL) + 4ULL * c->rttvar;
+	usec_t var = 4ULL * c->rttvar, rto = TCP_RTO_INITIAL + var;
 
-	if (rto < TCP_RTO_MIN)
-		rto = TCP_RTO_MIN;
+	if (c->srtt)
+		rto = c->srtt + (var < TCP_RTO_MIN ? TCP_RTO_MIN : var);
 	rto <<= c->retries < 12 ? c->retries : 12;
 	return rto < TCP_RTO_MAX ? rto : TCP_RTO_MAX;
 }

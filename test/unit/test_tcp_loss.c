@@ -329,6 +329,28 @@ TEST(recovery_in_a_smaller_window)
 	tf_teardown();
 }
 
+/* A guest that delays an ACK for 200 ms beyond the usual round trip is waited for */
+TEST(delayed_ack_is_no_loss)
+{
+	unsigned n = 0;
+
+	tf_setup();
+	open_out();
+	for (; n < 40; n++) {
+		peer_sends(pattern(n * MSS), MSS);
+		SAW(ACK, n * MSS, 0, MSS);
+		tf_later(50 * USEC_PER_MSEC);
+		guest_acks(n + 1);
+	}
+	peer_sends(pattern(n * MSS), MSS);
+	SAW(ACK, n * MSS, 0, MSS);
+	tf_later(240 * USEC_PER_MSEC);
+	QUIET();
+	tf_later(100 * USEC_PER_MSEC);
+	SAW(ACK, n * MSS, 0, MSS);
+	tf_teardown();
+}
+
 /* A SYN that went out twice: 3 s for data, until there is a sample */
 TEST(timeout_after_a_second_syn)
 {
