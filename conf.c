@@ -701,7 +701,7 @@ static void conf_from_host(void)
 static void conf_check_outbound(const struct addr *a)
 {
 	const char *wrong = conf_host_cannot_bind(conf.family, a, "",
-						  conf.freebind);
+						  conf.freebind, false);
 	char text[ADDR_STRLEN];
 
 	if (wrong)
@@ -728,7 +728,9 @@ static void conf_ports(void)
 {
 	struct conf_ports_how how = { .family = conf.family,
 				      .freebind = conf.freebind,
-				      .allow_auto = conf.mode == MODE_PASTA };
+				      .allow_auto = conf.mode == MODE_PASTA,
+				      .lo_to_lo = conf.host_lo_to_ns_lo ||
+						  conf.ns.no_tap };
 
 	conf_ports_read(&wish.ports, &how);
 	conf_ports_beside(&conf.udp_ports, &conf.tcp_ports);

@@ -231,11 +231,12 @@ void conf_host_names(struct conf_family *fam, const struct conf_host_wish *w,
  * @a:		address; any address can be bound to
  * @ifname:	interface, too, or ""
  * @freebind:	the address need not exist yet
+ * @lo_to_lo:	loopback will do in a family that is off
  * Return: NULL, or what is wrong
  */
 const char *conf_host_cannot_bind(const struct conf_family *fam,
 				  const struct addr *a, const char *ifname,
-				  bool freebind)
+				  bool freebind, bool lo_to_lo)
 {
 	unsigned i = addr_is_v4(a) ? CONF_V4 : CONF_V6;
 	struct endpoint e = { .addr = *a };
@@ -245,7 +246,7 @@ const char *conf_host_cannot_bind(const struct conf_family *fam,
 		return "no such interface";
 	if (addr_equal(a, &ADDR_ANY6))
 		return NULL;
-	if (!fam[i].on)
+	if (!fam[i].on && !(lo_to_lo && fam[i].local && addr_is_loopback(a)))
 		return i == CONF_V4 ? "there is no IPv4" : "there is no IPv6";
 	if (addr_is_link_local6(a))
 		e.ifindex = *ifname ? if_nametoindex(ifname) : fam[i].ifindex;

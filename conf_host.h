@@ -97,7 +97,7 @@ void conf_host_names(struct conf_family *fam, const struct conf_host_wish *w,
 		     const struct resolv *r);
 const char *conf_host_cannot_bind(const struct conf_family *fam,
 				  const struct addr *a, const char *ifname,
-				  bool freebind);
+				  bool freebind, bool lo_to_lo);
 void conf_host_describe(const struct conf_family *fam, enum log_level level,
 			bool dns);
 

@@ -68,7 +68,7 @@ static const char *conf_ports_cannot(const struct conf_ports_how *how,
 	if (o->max & CONF_PORTS_NS)
 		return conf_ports_cannot_ns(how, r);
 	return conf_host_cannot_bind(how->family, &r->listen, r->ifname,
-				     how->freebind);
+				     how->freebind, how->lo_to_lo);
 }
 
 /* As most often: what was said of the one before holds */

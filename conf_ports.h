@@ -39,11 +39,13 @@ struct conf_ports_wish {
  * @family:	both families
  * @freebind:	addresses need not exist yet
  * @allow_auto:	`auto` is legal
+ * @lo_to_lo:	the host's loopback leads to the namespace's
  */
 struct conf_ports_how {
 	const struct conf_family *family;
 	bool freebind;
 	bool allow_auto;
+	bool lo_to_lo;
 };
 
 void conf_ports_note(struct conf_ports_wish *w, const struct option_def *o,

@@ -254,21 +254,28 @@ TEST(names_out_of_reach)
 TEST(binding)
 {
 	struct addr mine, other = addr("192.0.2.77"), any = ADDR_ANY6;
-	struct addr other6 = addr("2001:db8::77");
+	struct addr other6 = addr("2001:db8::77"), lo = ADDR_LOOPBACK4;
 
 	setup();
 	fill();
 	mine = addr("192.0.2.2");
-	CHECK(!conf_host_cannot_bind(fam, &mine, "", false));
-	CHECK(!conf_host_cannot_bind(fam, &any, "", false));
-	CHECK(!conf_host_cannot_bind(fam, &any, "lo", false));
-	CHECK(conf_host_cannot_bind(fam, &any, "nosuch0", false));
-	CHECK(conf_host_cannot_bind(fam, &other, "", false));
-	CHECK(!conf_host_cannot_bind(fam, &other, "", true));
-	CHECK(conf_host_cannot_bind(fam, &other6, "", false));
-	CHECK(!conf_host_cannot_bind(fam, &other6, "", true));
+	CHECK(!conf_host_cannot_bind(fam, &mine, "", false, false));
+	CHECK(!conf_host_cannot_bind(fam, &any, "", false, false));
+	CHECK(!conf_host_cannot_bind(fam, &any, "lo", false, false));
+	CHECK(conf_host_cannot_bind(fam, &any, "nosuch0", false, false));
+	CHECK(conf_host_cannot_bind(fam, &other, "", false, false));
+	CHECK(!conf_host_cannot_bind(fam, &other, "", true, false));
+	CHECK(conf_host_cannot_bind(fam, &other6, "", false, false));
+	CHECK(!conf_host_cannot_bind(fam, &other6, "", true, false));
 	fam[CONF_V4].on = false;
-	CHECK(conf_host_cannot_bind(fam, &mine, "", false));
+	CHECK(conf_host_cannot_bind(fam, &mine, "", false, false));
+	CHECK(conf_host_cannot_bind(fam, &lo, "", false, false));
+	fam[CONF_V4].local = true;
+	CHECK(conf_host_cannot_bind(fam, &lo, "", false, false));
+	CHECK(!conf_host_cannot_bind(fam, &lo, "", false, true));
+	CHECK(conf_host_cannot_bind(fam, &mine, "", false, true));
+	fam[CONF_V4].local = false;
+	CHECK(conf_host_cannot_bind(fam, &lo, "", false, true));
 }
 
 int main(int argc, char **argv)

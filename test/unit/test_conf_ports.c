@@ -145,6 +145,17 @@ TEST(families_that_are_off)
 	CHECK_EQ(tcp_ns.count, 3);
 }
 
+/* A family that the host has no routes of, where loopback leads to loopback */
+TEST(loopback_of_a_family_that_is_off)
+{
+	setup();
+	fam[CONF_V6].on = false;
+	conf_ports_note(&wish, &t, "::1/81,::1%lo/80");
+	conf_ports_read(&wish, &(struct conf_ports_how){
+		.family = fam, .allow_auto = true, .lo_to_lo = true });
+	CHECK_EQ(tcp.count, 2);
+}
+
 /* On a host whose ephemeral ports are all in use, an address is still its own */
 TEST(no_port_is_free)
 {
