@@ -17,7 +17,8 @@
  *
  *	the host's socket is reached from       the guest is reached from
  *	the address the guest shares            --map-guest-addr, if any
- *	loopback, or an address of the guest    --map-host-loopback, or refused
+ *	loopback, or an address of the guest    --map-host-loopback; or the
+ *	                                        gateway; or refused
  *	anything else                           the same address
  *
  *	past the link, from                     the other socket speaks to
