@@ -551,7 +551,8 @@ static void icmp_echo(const struct packet *p, usec_t now)
 }
 
 /**
- * icmp_input() - ICMP or ICMPv6 from the guest, but for neighbour discovery
+ * icmp_input() - ICMP or ICMPv6 from the guest, but for neighbour discovery and
+ *		  what concerns TCP
  * @run:	one or more packets, linked by @next
  * @now:	time
  *

@@ -306,6 +306,32 @@ void tcp_input(const struct packet *run, usec_t now)
 }
 
 /**
+ * tcp_rejected() - The guest says that a segment of ours cannot reach its port
+ * @syn:	the segment, as it is quoted
+ *
+ * A SYN is refused so by a firewall that rejects: as in Linux, the connection
+ * ends as if RST had come (RFC 9293 3.9.2.2, RFC 5461 4). In every other state,
+ * and of any other number, it changes nothing: a passing failure is for
+ * retransmission to overcome (RFC 5461), and who guesses addresses and ports
+ * must not end what works (blind attacks: RFC 5927 5).
+ */
+void tcp_rejected(const struct packet_quote *syn)
+{
+	struct flow_side key = { .remote = syn->dst, .local = syn->src,
+				 .rport = syn->dport, .lport = syn->sport,
+				 .place = FLOW_AT_GUEST };
+	struct flow *f = flow_lookup(IPPROTO_TCP, &key, NULL);
+	struct tcp_conn *c = f ? flow_as(f, struct tcp_conn) : NULL;
+
+	if (!c || c->state != TCPS_SYN_SENT || syn->seq != c->snd_una) {
+		drop(DROP_PROTOCOL);
+		return;
+	}
+	tcp_conn_host_reset(c);
+	tcp_conn_end(c);
+}
+
+/**
  * tcp_link_writable() - The link takes frames again
  * @now:	turn's time, usec
  */

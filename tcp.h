@@ -11,6 +11,7 @@
 
 int tcp_init(const struct conf *c, usec_t now);
 void tcp_input(const struct packet *run, usec_t now);
+void tcp_rejected(const struct packet_quote *syn);
 void tcp_link_writable(usec_t now);
 
 #endif /* TCP_H */

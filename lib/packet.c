@@ -26,6 +26,10 @@
 /** Datagrams that one frame stands for: Linux's UDP_MAX_SEGMENTS */
 #define PACKET_UDP_SEGMENTS	128
 
+/** What an ICMP error quotes of TCP at least (RFC 792), and IPv4 before it */
+#define PACKET_QUOTE_TCP	8
+#define PACKET_QUOTE_MAX	(60 + PACKET_QUOTE_TCP)
+
 #define IP4_DF			0x4000
 #define IP4_MF			0x2000
 #define IP4_OFFSET		0x1fff
@@ -490,6 +494,62 @@ bool packet_parse_l4(struct packet *p, bool csum_ok)
 	p->fragment = p->more = false;
 	p->frag_off = 0;
 	return packet_read_l4(p, &(struct cur){ .p = h, .left = n }, csum_ok);
+}
+
+/* Return: where the protocol stands; NULL: malformed, or TCP does not follow */
+static const uint8_t *packet_quote_ip4(struct cur *c, struct packet_quote *q)
+{
+	const uint8_t *ip = cur_take(c, IP4_HLEN);
+	size_t hlen = ip ? (ip[0] & 0xf) * 4u : 0;
+
+	if (hlen < IP4_HLEN || ip[0] >> 4 != 4 ||
+	    get_be16(ip + 6) & IP4_OFFSET || !cur_take(c, hlen - IP4_HLEN))
+		return NULL;
+	q->src = addr_from_v4(ip + 12);
+	q->dst = addr_from_v4(ip + 16);
+	return ip + 9;
+}
+
+static const uint8_t *packet_quote_ip6(struct cur *c, struct packet_quote *q)
+{
+	const uint8_t *ip = cur_take(c, IP6_HLEN);
+
+	if (!ip || ip[0] >> 4 != 6)
+		return NULL;
+	q->src = addr_from_v6(ip + 8);
+	q->dst = addr_from_v6(ip + 24);
+	return ip + 6;
+}
+
+/**
+ * packet_parse_quote() - Read and check what an ICMP error quotes of TCP
+ * @p:		the error, as after packet_parse()
+ * @q:		where to store the segment's fields
+ *
+ * The error must be for who sent the segment (RFC 1122 3.2.2). IPv6 extension
+ * headers before TCP are none of ours.
+ *
+ * Return: true if all is well; false: dropped, and counted once
+ */
+bool packet_parse_quote(const struct packet *p, struct packet_quote *q)
+{
+	uint8_t h[PACKET_QUOTE_MAX];
+	struct cur c = cur_of(h, slice_copy(&p->payload, 0, h, sizeof(h)));
+	const uint8_t *proto = p->ethertype == ETH_P_IP ?
+			       packet_quote_ip4(&c, q) : packet_quote_ip6(&c, q);
+	const uint8_t *tcp;
+
+	if (!proto)
+		return drop(DROP_L4_HEADER);
+	if (*proto != IPPROTO_TCP || !addr_equal(&q->src, &p->dst))
+		return drop(DROP_PROTOCOL);
+	tcp = cur_take(&c, PACKET_QUOTE_TCP);
+	if (!tcp)
+		return drop(DROP_L4_HEADER);
+	q->sport = get_be16(tcp);
+	q->dport = get_be16(tcp + 2);
+	q->seq = get_be32(tcp + 4);
+	return true;
 }
 
 /**

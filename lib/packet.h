@@ -147,6 +147,22 @@ struct packet {
 };
 
 /**
+ * struct packet_quote - the TCP segment that an ICMP error is about
+ * @src:	who had sent it: where the error goes, too
+ * @dst:	whom it was for
+ * @sport:	source port, host order
+ * @dport:	destination port, host order
+ * @seq:	sequence number
+ */
+struct packet_quote {
+	struct addr src;
+	struct addr dst;
+	uint16_t sport;
+	uint16_t dport;
+	uint32_t seq;
+};
+
+/**
  * struct packet_ends - the addresses of a packet to build
  * @smac:	Ethernet source
  * @dmac:	Ethernet destination
@@ -168,6 +184,7 @@ struct packet_ends {
 
 bool packet_parse(const struct frame *f, struct packet *p);
 bool packet_parse_l4(struct packet *p, bool csum_ok);
+bool packet_parse_quote(const struct packet *p, struct packet_quote *q);
 size_t packet_l2l3_len(const struct addr *dst);
 size_t packet_put_l2l3(uint8_t *h, const struct packet_ends *e, uint8_t proto,
 		       size_t l4_len);

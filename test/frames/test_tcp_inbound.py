@@ -6,7 +6,7 @@ import pytest
 
 from rig import pkt
 from rig.flows import (accept, inbound, is_reset, pattern, read_all, wait_for)
-from rig.wait import PATIENCE
+from rig.wait import PATIENCE, Stopwatch
 
 
 @pytest.fixture
@@ -70,6 +70,37 @@ def test_guest_refuses(served, net, fam):
     c.seg("RA", seq=0)
     assert is_reset(s)
     wait_for(lambda: d.fds() <= base, what="socket closed")
+
+
+@pytest.mark.parametrize("code", [
+    (3, 4),     # port unreachable: iptables's, ip6tables's REJECT
+    (10, 1),    # administratively prohibited: firewalld's
+], ids=("port", "prohibited"))
+def test_guest_rejects(served, net, fam, code):
+    """A firewall in the guest that rejects is heard at once (RFC 5461 4)."""
+    d, g = served
+    base = d.fds()
+    s = net.remote.connect(fam.host, 7001, src=fam.remote)
+    c = accept(g)
+    t = c.all[0].tcp
+
+    def quote(seq):
+        return bytes(4) + pkt.ip(fam.remote, fam.guest, pkt.TCP, pkt.tcp(
+            fam.remote, fam.guest, t.sport, t.dport, seq, 0, "S"))
+
+    kind = 3 if fam.v == 4 else 1
+    code = code[fam.v == 6]
+    g.icmp(fam.guest, fam.remote, kind, code, quote(t.seq + 1))
+    g.icmp(fam.guest, fam.remote, kind, code, quote(t.seq)[:fam.hdr // 2])
+    g.echo(fam.guest, fam.remote, 1, 1)
+    g.expect(lambda f: f.icmp and f.icmp.type in (0, 129), what="echo reply")
+    s.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        s.recv(1)
+    watch = Stopwatch(d.pid)
+    g.icmp(fam.guest, fam.remote, kind, code, quote(t.seq))
+    assert is_reset(s) and watch.took() < 1
+    wait_for(lambda: d.fds() <= base + 1, what="socket closed")
 
 
 def test_wrong_rst_in_syn_sent(served, net, fam):

@@ -709,6 +709,115 @@ TEST(reassembled)
 	CHECK(!packet_parse_l4(&q, false) && drops == 1);
 }
 
+/* An ICMP error for us that quotes the first bytes of a packet, put together
+ * out of two buffers; the quoted packet's protocol and length are in pkt
+ */
+static bool quote(const struct craft *pkt, size_t len, struct packet_quote *q)
+{
+	uint8_t *copy = malloc(len + 1);
+	struct iovec iov[2] = { { copy, len / 2 },
+				{ copy + len / 2, len - len / 2 } };
+	struct packet icmp = {
+		.src = craft_addr("2001:db8::9"), .dst = pkt->src,
+		.ethertype = addr_is_v4(&pkt->src) ? ETH_P_IP : ETH_P_IPV6,
+		.proto = addr_is_v4(&pkt->src) ? IPPROTO_ICMP : IPPROTO_ICMPV6,
+		.payload = { iov, 2, 0, len },
+	};
+	bool ok;
+
+	memcpy(copy, pkt->b + 14, len);
+	drops = 0;
+	ok = packet_parse_quote(&icmp, q);
+	CHECK_EQ(drops, ok ? 0 : 1);
+	free(copy);
+	return ok;
+}
+
+/* What it reads, and that it needs the headers and 8 bytes of TCP */
+static void quote_whole_and_short(size_t ip)
+{
+	struct packet_quote q = { 0 };
+
+	for (size_t len = 0; len < ip + 8; len++) {
+		CHECK(!quote(&c, len, &q));
+		CHECK_EQ(drop_last, DROP_L4_HEADER);
+	}
+	for (size_t len = ip + 8; len <= c.len - 14; len++) {
+		memset(&q, 0, sizeof(q));
+		CHECK(quote(&c, len, &q));
+		CHECK(addr_equal(&q.src, &c.src));
+		CHECK(addr_equal(&q.dst, &c.dst));
+		CHECK_EQ(q.sport, 1000);
+		CHECK_EQ(q.dport, 80);
+		CHECK_EQ(q.seq, 0x01020304);
+	}
+}
+
+TEST(quoted)
+{
+	static const uint8_t options[40] = { 1, 1, 1, 1 };
+
+	craft_ip(&c, V4);
+	craft_tcp(&c, 1000, 80, 12, 33);
+	craft_end(&c);
+	quote_whole_and_short(20);
+	craft_ip(&c, V6);
+	craft_tcp(&c, 1000, 80, 12, 33);
+	craft_end(&c);
+	quote_whole_and_short(40);
+	for (size_t len = 4; len <= 40; len += 4) {
+		craft_ip(&c, V4);
+		craft_ip4_options(&c, options, len);
+		craft_tcp(&c, 1000, 80, 0, 0);
+		craft_end(&c);
+		quote_whole_and_short(20 + len);
+	}
+}
+
+/* One byte of the quoted packet is another */
+static void quote_broken(size_t at, uint8_t value, enum drop_reason why)
+{
+	struct packet_quote q;
+	uint8_t before = c.b[14 + at];
+
+	c.b[14 + at] = value;
+	CHECK(!quote(&c, c.len - 14, &q));
+	CHECK_EQ(drop_last, why);
+	c.b[14 + at] = before;
+	CHECK(quote(&c, c.len - 14, &q));
+}
+
+TEST(quoted_of_another_kind)
+{
+	struct packet_quote q;
+
+	craft_ip(&c, V4);
+	craft_tcp(&c, 1000, 80, 0, 0);
+	craft_end(&c);
+	for (uint8_t hlen = 0; hlen < 5; hlen++)
+		quote_broken(0, 0x40 | hlen, DROP_L4_HEADER);
+	quote_broken(0, 0x4f, DROP_L4_HEADER);
+	quote_broken(0, 0x65, DROP_L4_HEADER);
+	quote_broken(6, 0x10, DROP_L4_HEADER);
+	quote_broken(7, 0x01, DROP_L4_HEADER);
+	quote_broken(9, IPPROTO_UDP, DROP_PROTOCOL);
+	/* not from whom the error goes to */
+	c.src = craft_addr("192.0.2.10");
+	CHECK(!quote(&c, c.len - 14, &q));
+	CHECK_EQ(drop_last, DROP_PROTOCOL);
+	/* the more-fragments bit is another matter, and so is don't-fragment */
+	c.src = craft_addr("192.0.2.9");
+	c.b[14 + 6] = 0x20;
+	CHECK(quote(&c, c.len - 14, &q));
+	craft_ip(&c, V6);
+	craft_tcp(&c, 1000, 80, 0, 0);
+	craft_end(&c);
+	quote_broken(0, 0x45, DROP_L4_HEADER);
+	quote_broken(6, IPPROTO_UDP, DROP_PROTOCOL);
+	quote_broken(6, IPPROTO_FRAGMENT, DROP_PROTOCOL);
+	quote_broken(8, 0x30, DROP_PROTOCOL);
+}
+
 int main(int argc, char **argv)
 {
 	return unit_main(argc, argv);

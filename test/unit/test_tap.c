@@ -71,6 +71,16 @@ void tcp_input(const struct packet *run, usec_t now)
 	note("tcp", run);
 }
 
+void tcp_rejected(const struct packet_quote *syn)
+{
+	char text[64], src[ADDR_STRLEN];
+
+	snprintf(text, sizeof(text), "rejected %s %u %u %u;",
+		 addr_format(&syn->src, src, sizeof(src)), syn->sport,
+		 syn->dport, syn->seq);
+	say(text);
+}
+
 void udp_input(const struct packet *run, usec_t now)
 {
 	CHECK_EQ(now, 5);
@@ -177,11 +187,18 @@ static void udp(const char *src, const char *dst, uint16_t sport,
 	queue();
 }
 
-static void icmp(const char *src, const char *dst, uint8_t type)
+static void icmp_code(const char *src, const char *dst, uint8_t type,
+		      uint8_t code)
 {
 	craft_ip(&c, src, dst);
 	craft_icmp(&c, type, 10);
+	c.b[c.l4 + 1] = code;
 	queue();
+}
+
+static void icmp(const char *src, const char *dst, uint8_t type)
+{
+	icmp_code(src, dst, type, 0);
 }
 
 static void expect(const char *what)
@@ -390,6 +407,59 @@ TEST(junk_is_dropped_and_nothing_else)
 	CHECK_EQ(drops[DROP_L4_CSUM], 1);
 	CHECK(learned(AF_INET, false, "192.0.2.9"));
 	CHECK(!memcmp(guest_mac(), craft_guest_mac, 6));
+}
+
+/* The guest's refusal of a segment that came to its port 80, all of it quoted
+ * but for the last bytes
+ */
+static void icmp_refusal(bool v4, uint8_t code, size_t less)
+{
+	const char *us = v4 ? "198.51.100.7" : "2001:db8:1::7";
+	const char *it = v4 ? "192.0.2.9" : "2001:db8::9";
+
+	craft_ip(&piece, us, it);
+	craft_tcp(&piece, 1000, 80, 0, 0);
+	craft_end(&piece);
+	craft_ip(&c, it, us);
+	craft_icmp(&c, v4 ? 3 : 1, 0);
+	c.b[c.l4 + 1] = code;
+	craft_bytes(&c, piece.b + 14, piece.len - 14 - less);
+	queue();
+}
+
+/* It is TCP's, whatever the code */
+TEST(unreachable)
+{
+	setup();
+	for (unsigned code = 0; code < 256; code++) {
+		if (code != 4) {
+			icmp_refusal(true, (uint8_t)code, 0);
+			expect("rejected 198.51.100.7 1000 80 16909060;");
+		}
+		icmp_refusal(false, (uint8_t)code, 12);
+		expect("rejected 2001:db8:1::7 1000 80 16909060;");
+	}
+	icmp_refusal(true, 1, 13);
+	icmp_refusal(false, 1, 13);
+	expect("");
+	CHECK_EQ(drops[DROP_L4_HEADER], 2);
+	conf.no_icmp = true;
+	icmp_refusal(true, 1, 0);
+	icmp_refusal(false, 1, 0);
+	expect("");
+	CHECK_EQ(drops[DROP_DISABLED], 2);
+}
+
+/* A size, a lifetime, or what has the other family's number is no refusal */
+TEST(other_errors)
+{
+	setup();
+	icmp_code("192.0.2.9", "198.51.100.7", 3, 4);
+	icmp_code("192.0.2.9", "198.51.100.7", 1, 3);
+	icmp_code("192.0.2.9", "198.51.100.7", 11, 0);
+	icmp_code("2001:db8::9", "2001:db8:1::7", 2, 0);
+	icmp_code("2001:db8::9", "2001:db8:1::7", 3, 3);
+	expect("icmp 0.10;icmp 0.10;icmp 0.10;icmp 0.10;icmp 0.10;");
 }
 
 /* A datagram in pieces has the place of its last piece, and its run */

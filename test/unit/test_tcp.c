@@ -43,6 +43,97 @@ TEST(no_such_connection)
 	tf_teardown();
 }
 
+/* The guest says that what we sent with that number cannot reach its port */
+static void rejects(int32_t seq)
+{
+	tcp_rejected(&(struct packet_quote){
+		.src = g.dst, .dst = g.src, .sport = g.dport, .dport = g.sport,
+		.seq = g.irs + 1 + (uint32_t)seq });
+	flow_reap();
+}
+
+/* The client of a port that the guest rejects hears so at once */
+TEST(syn_is_rejected)
+{
+	tf_setup();
+	peer_connect();
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	rejects(-2);
+	rejects(0);
+	g.dport++;
+	rejects(-1);
+	g.dport--;
+	g.sport++;
+	rejects(-1);
+	g.sport--;
+	STATE(SYN_SENT);
+	CHECK_EQ(peer_error(), 0);
+	/* when it was sent again, it is the same */
+	tf_later(2 * USEC_PER_SEC);
+	SAW(SYN, -1, 0, 0);
+	forget();
+	rejects(-1);
+	CHECK(gone());
+	CHECK_EQ(peer_error(), ECONNRESET);
+	rejects(-1);
+	tf_later(5 * USEC_PER_SEC);
+	QUIET();
+	tf_teardown();
+}
+
+/* Every number that was, is or will be used, and nothing comes of it */
+static void rejects_in_vain(void)
+{
+	struct tcp_conn *c = conn();
+	unsigned state = c->state;
+
+	g.irs = c->snd_una;
+	for (int32_t seq = -3; seq < 3; seq++)
+		rejects(seq);
+	CHECK(conn() == c && c->state == state);
+	CHECK_EQ(peer_error(), 0);
+	QUIET();
+}
+
+TEST(nothing_else_is_rejected)
+{
+	tf_setup();
+	peer_connect();
+	tf_turns();
+	SAW(SYN, -1, 0, 0);
+	sends(SYN, -1, 0, NULL, 0);
+	forget();
+	STATE(SYN_RCVD);
+	rejects_in_vain();
+	tf_teardown();
+
+	tf_setup();
+	open_in();
+	rejects_in_vain();
+	peer_sends("data", 4);
+	forget();
+	rejects_in_vain();
+	shutdown(g.fd, SHUT_WR);
+	tf_turns();
+	forget();
+	STATE(FIN_WAIT_1);
+	rejects_in_vain();
+	tf_teardown();
+
+	tf_setup();
+	peer_listen("127.0.0.1");
+	sends(SYN, -1, 0, NULL, 0);
+	STATE(CONNECTING);
+	rejects_in_vain();
+	tf_turns();
+	forget();
+	CHECK(peer_accept() >= 0);
+	STATE(SYN_RCVD);
+	rejects_in_vain();
+	tf_teardown();
+}
+
 static void sweeps(unsigned keepalive, unsigned inactivity)
 {
 	tf_conf.keepalive_sec = keepalive;
