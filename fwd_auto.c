@@ -24,8 +24,8 @@
  * the rules themselves (lib/portspec.h), those that are connected by ports.h; and
  * DHCP's ports here: they are about a link, and in use on either side's own.
  *
- * Of the descriptors that we may have half is left to flows: who listens on very
- * many ports is not to end the network, nor the start of it.
+ * Of the descriptors that all other ports leave, half is left to flows: who listens
+ * on very many ports is not to end the network, nor the start of it.
  *
  * State: what was seen last, and the ports that could not be bound, so that it
  * is said once.
@@ -48,7 +48,7 @@
 #define FWD_AUTO_SHARE		20
 #define FWD_AUTO_INTERVAL_MAX	(700 * USEC_PER_MSEC)
 
-/** Of the descriptors that we may have, listeners have at most one in so many */
+/** Of the descriptors that are left, listeners have at most one in so many */
 #define FWD_AUTO_PART		2
 
 /* NOLINTNEXTLINE(misc-redundant-expression): so it has to be */
@@ -500,11 +500,12 @@ static void fwd_auto_run(struct timer *t, usec_t now)
  */
 void fwd_auto_start(const struct fwd_auto_conf *c, usec_t now)
 {
+	unsigned others = fwd_listen_count();
 	struct rlimit r;
 	bool rules = false;
 
-	fwd_auto_most = getrlimit(RLIMIT_NOFILE, &r) ?
-			RLIM_INFINITY : r.rlim_cur / FWD_AUTO_PART;
+	fwd_auto_most = getrlimit(RLIMIT_NOFILE, &r) ? RLIM_INFINITY :
+			others + (r.rlim_cur - others) / FWD_AUTO_PART;
 	fwd_auto_conf = c->conf;
 	fwd_auto_source[FWD_IN] = c->ns;
 	fwd_auto_source[FWD_OUT] = c->host;

@@ -698,7 +698,6 @@ TEST(no_circle_by_files)
 	teardown();
 }
 
-/* A part that is switched off listens on nothing */
 /* Flows want descriptors, too: no more than half of them are for listeners */
 TEST(leaves_descriptors)
 {
@@ -727,6 +726,31 @@ TEST(leaves_descriptors)
 	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
 }
 
+/* Ports by number, of which there may be more, leave it what flows leave it */
+TEST(descriptors_beside_ports_by_number)
+{
+	enum { SERVERS = 30, MAY_HAVE = 210, BY_NUMBER = 110 };
+	struct rlimit before, few;
+	int fd[SERVERS];
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
+	few = before;
+	few.rlim_cur = MAY_HAVE;
+	for (unsigned i = 0; i < SERVERS; i++)
+		fd[i] = tcp(GUEST, "::", (uint16_t)(PORT + i));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	setup();
+	rule(&conf.tcp_ports, "::", 1000, 999 + BY_NUMBER)->automatic = false;
+	rule(&conf.tcp_ports, "::", PORT, PORT + SERVERS - 1);
+	start();
+	CHECK_EQ(fwd_listen_count(), BY_NUMBER + SERVERS);
+	for (unsigned i = 0; i < SERVERS; i++)
+		close(fd[i]);
+	teardown();
+	CHECK(!setrlimit(RLIMIT_NOFILE, &before));
+}
+
+/* A part that is switched off listens on nothing */
 TEST(switched_off)
 {
 	int in = tcp(GUEST, "::", PORT), u = udp(GUEST, "::", PORT + 1);
