@@ -44,11 +44,6 @@
 
 #define PORT_DNS	53
 #define PORT_DNS_TLS	853
-/** Buffers asked for, of a UDP socket that may hear and answer all clients of a
- * port: cut to net.core.rmem_max and wmem_max, which still doubles the default
- */
-#define FWD_UDP_RCVBUF	(4 * 1024 * 1024)
-#define FWD_UDP_SNDBUF	(1024 * 1024)
 
 /**
  * struct fwd_rules - the forwarding rules of one protocol and way

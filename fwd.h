@@ -29,6 +29,15 @@ enum fwd_way {
 	FWD_WAYS
 };
 
+/** Receive buffer asked for of UDP sockets; cut to net.core.rmem_max, which still
+ * doubles the default
+ */
+#define FWD_UDP_RCVBUF	(4 * 1024 * 1024)
+/** Send buffer asked for, cut to net.core.wmem_max in the same way: as much as
+ * waits in a router, for a network device's queue of 1000 packets
+ */
+#define FWD_UDP_SNDBUF	(1024 * 1024)
+
 /** Families of struct fwd_port, bits */
 #define FWD_V4	1U
 #define FWD_V6	2U

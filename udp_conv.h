@@ -27,14 +27,6 @@
 
 /** Room for the largest UDP payload of all (65535 bytes less headers) */
 #define UDP_DATAGRAM_MAX	65535
-/** Receive buffer asked for; cut to net.core.rmem_max, which still doubles the
- * default
- */
-#define UDP_RCVBUF		(4 * 1024 * 1024)
-/** Send buffer asked for, cut to net.core.wmem_max in the same way: as much as
- * waits in a router, for a network device's queue of 1000 packets
- */
-#define UDP_SNDBUF		(1024 * 1024)
 /** How long a conversation lasts: before there was a reply, and after it */
 #define UDP_UNREPLIED		(30 * USEC_PER_SEC)
 #define UDP_STREAM		(180 * USEC_PER_SEC)

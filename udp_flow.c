@@ -257,7 +257,7 @@ static int udp_flow_setup(int fd, const struct flow_side *host,
 			  const char *ifname)
 {
 	bool v4 = addr_is_v4(&host->remote);
-	const int on = 1, rcvbuf = UDP_RCVBUF, sndbuf = UDP_SNDBUF;
+	const int on = 1, rcvbuf = FWD_UDP_RCVBUF, sndbuf = FWD_UDP_SNDBUF;
 	int rc = fwd_set_device(fd, ifname);
 
 	/* speaking from --outbound's address, it is bound to --outbound-if */

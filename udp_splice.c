@@ -237,7 +237,7 @@ static int udp_splice_connect(const struct flow_side *server)
 {
 	const struct endpoint e = { server->remote, server->rport,
 				    server->ifindex };
-	const int rcvbuf = UDP_RCVBUF;
+	const int rcvbuf = FWD_UDP_RCVBUF;
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd = fwd_socket(IPPROTO_UDP, server), error;
