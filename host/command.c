@@ -56,6 +56,9 @@
 #define COMMAND_NOT_FOUND	127
 #define COMMAND_SIGNALLED	128
 
+/** When init says once more that the command goes on, seconds */
+#define COMMAND_AGAIN		1
+
 /**
  * struct command_origin - what the command starts with, as we did
  * @mask:	signal mask
@@ -184,12 +187,12 @@ static int command_exit_status(int status)
 
 /*
  * Everything that ended; ends as the command did, and tells whether it has
- * stopped or goes on
+ * stopped or goes on. Return: the last such word is that it goes on; @on: none
  */
-static void command_init_reap(pid_t command, int fd)
+static bool command_init_reap(pid_t command, int fd, bool on)
 {
 	const int how = WNOHANG | WUNTRACED | WCONTINUED;
-	unsigned char stopped;
+	unsigned char stopped = !on;
 	int status;
 	pid_t pid;
 
@@ -201,6 +204,7 @@ static void command_init_reap(pid_t command, int fd)
 			_exit(command_exit_status(status));
 		send(fd, &stopped, 1, MSG_NOSIGNAL);
 	}
+	return !stopped;
 }
 
 /*
@@ -236,8 +240,14 @@ static void command_init_typed(pid_t command, const sigset_t *early)
 	}
 }
 
+/*
+ * That the command goes on is said once more: the word may have come, and woken
+ * nobody, when the daemon was just about to stop
+ */
 static void command_init(pid_t command, int fd, const sigset_t *early)
 {
+	static const struct timespec later = { .tv_sec = COMMAND_AGAIN };
+	bool again = false;
 	sigset_t all;
 	siginfo_t info;
 
@@ -246,10 +256,12 @@ static void command_init(pid_t command, int fd, const sigset_t *early)
 	command_init_files(fd);
 	command_init_told(command, fd);
 	for (;;) {
-		int signo = sigwaitinfo(&all, &info);
+		int signo = sigtimedwait(&all, &info, again ? &later : NULL);
 
 		if (signo == SIGCHLD)
-			command_init_reap(command, fd);
+			again = command_init_reap(command, fd, again);
+		else if (signo < 0 && errno == EAGAIN)
+			again = send(fd, "", 1, MSG_NOSIGNAL) < 0;
 		else if (signo == SIGIO)
 			command_init_told(command, fd);
 		else if (signo > 0 && command_passes(signo, info.si_code))

@@ -514,6 +514,27 @@ def test_stopped_by_somebody_else(terminal):
     assert t.end() == 128 + signal.SIGKILL
 
 
+def test_continued_before_it_stops(terminal):
+    """The command goes on when we are just about to stop for it: a stop that
+    comes after the word for going on is not for ever."""
+    t = terminal(rp.binary(), "-q", "sh", "-c", "echo ready; exec sleep 50")
+    t.expect("ready")
+
+    def command():
+        return [p for p in rp.marked(t.m.mark)
+                if rp.cmdline(p) == "sleep 50 "]
+    wait_for(command)
+    os.kill(command()[0], signal.SIGSTOP)
+    wait_for(lambda: state(t.pid) == "T")
+    os.kill(command()[0], signal.SIGCONT)
+    wait_for(lambda: state(t.pid) != "T")
+    os.kill(t.pid, signal.SIGSTOP)
+    wait_for(lambda: state(t.pid) == "T")
+    wait_for(lambda: state(t.pid) != "T")
+    os.kill(command()[0], signal.SIGKILL)
+    assert t.end() == 128 + signal.SIGKILL
+
+
 # -- what cannot work ---------------------------------------------------------
 
 def one_line(r, *words, status=1):
