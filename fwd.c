@@ -827,9 +827,7 @@ bool fwd_has_way(uint8_t proto, const struct flow_side *guest)
 bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
 		   const struct addr *from, usec_t now)
 {
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
-	struct endpoint e;
+	struct endpoint e = { .addr = *from };
 	usec_t start;
 	int fd;
 
@@ -841,9 +839,7 @@ bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
 	slow_call(now, slow_clock() - start);
 	if (fd < 0)
 		return false;
-	e.addr = *from;
-	if (!getsockname(fd, &sa.sa, &len))
-		e = addr_from_sockaddr(&sa);
+	addr_of_socket(fd, &e);
 	close(fd);
 	return !addr_equal(&e.addr, from);
 }

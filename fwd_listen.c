@@ -294,14 +294,10 @@ bool fwd_listen_leads_on(uint8_t proto, const struct flow_side *to)
 void fwd_listen_note(struct flow *f, int fd)
 {
 	struct flow_side *to = &f->side[TGT];
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
 	struct endpoint e;
 
-	if (!fwd_listen_leads_on(f->proto, to) ||
-	    getsockname(fd, &sa.sa, &len))
+	if (!fwd_listen_leads_on(f->proto, to) || addr_of_socket(fd, &e))
 		return;
-	e = addr_from_sockaddr(&sa);
 	to->local = e.addr;
 	to->lport = e.port;
 	flow_hash(f, TGT);

@@ -397,11 +397,10 @@ static int icmp_socket_from(uint8_t proto, struct flow_side *host, uint16_t id)
 /* What the kernel chose to speak from, for fwd_has_lost() */
 static void icmp_learn_local(int fd, struct flow_side *host)
 {
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
+	struct endpoint e;
 
-	if (!getsockname(fd, &sa.sa, &len))
-		host->local = addr_from_sockaddr(&sa).addr;
+	if (!addr_of_socket(fd, &e))
+		host->local = e.addr;
 }
 
 static int icmp_flow_start(struct flow *f, usec_t now)

@@ -302,15 +302,12 @@ static void tcp_open_accepted(const struct fwd_listener *l, int fd,
 {
 	const struct port_rule *r = fwd_listen_rule(l);
 	struct endpoint from = addr_from_sockaddr(peer), at;
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
 	struct flow_side client, server;
 
-	if (getsockname(fd, &sa.sa, &len)) {
+	if (addr_of_socket(fd, &at)) {
 		tcp_open_refuse(fd);
 		return;
 	}
-	at = addr_from_sockaddr(&sa);
 	client = (struct flow_side){
 		.remote = from.addr,
 		.local = at.addr,

@@ -289,14 +289,12 @@ static bool udp_flow_is_own_peer(const struct flow_side *host)
  */
 static int udp_flow_learn_local(int fd, struct flow_side *host)
 {
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
 	struct endpoint e;
 	unsigned side;
+	int rc = addr_of_socket(fd, &e);
 
-	if (getsockname(fd, &sa.sa, &len))
-		return -errno;
-	e = addr_from_sockaddr(&sa);
+	if (rc)
+		return rc;
 	host->local = e.addr;
 	host->lport = e.port;
 	if (udp_flow_is_own_peer(host))

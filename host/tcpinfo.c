@@ -42,12 +42,8 @@ int tcpinfo_segs_in(int fd, uint32_t *segs)
  */
 bool tcpinfo_is_self(int fd, const struct endpoint *peer)
 {
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
 	struct endpoint at;
 
-	if (getsockname(fd, &sa.sa, &len))
-		return false;
-	at = addr_from_sockaddr(&sa);
-	return at.port == peer->port && addr_equal(&at.addr, &peer->addr);
+	return !addr_of_socket(fd, &at) && at.port == peer->port &&
+	       addr_equal(&at.addr, &peer->addr);
 }

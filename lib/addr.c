@@ -11,6 +11,7 @@
 #include "lib/addr.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 
 /** Bits before the IPv4 part of a mapped address */
@@ -288,6 +289,23 @@ struct endpoint addr_from_sockaddr(const union sockaddr_any *sa)
 			e.ifindex = sa->sin6.sin6_scope_id;
 	}
 	return e;
+}
+
+/**
+ * addr_of_socket() - What a socket speaks from
+ * @fd:		socket
+ * @e:		filled in, as by addr_from_sockaddr()
+ * Return: 0, or a negative error code of getsockname(2), @e untouched
+ */
+int addr_of_socket(int fd, struct endpoint *e)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(fd, &sa.sa, &len))
+		return -errno;
+	*e = addr_from_sockaddr(&sa);
+	return 0;
 }
 
 static int hex_digit(char c)

@@ -114,6 +114,7 @@ const char *addr_format_port(const struct endpoint *e, char *buf, size_t size);
 
 socklen_t addr_to_sockaddr(const struct endpoint *e, union sockaddr_any *sa);
 struct endpoint addr_from_sockaddr(const union sockaddr_any *sa);
+int addr_of_socket(int fd, struct endpoint *e);
 
 bool mac_parse(const char *text, uint8_t mac[6]);
 const char *mac_format(const uint8_t mac[6], char *buf, size_t size);

@@ -3,7 +3,9 @@
  * Tests of lib/addr.c
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/addr.h"
 #include "test/unit/unit.h"
@@ -188,6 +190,22 @@ TEST(sockaddr)
 	sa.sa.sa_family = AF_UNIX;
 	f = addr_from_sockaddr(&sa);
 	CHECK(addr_is_unspecified(&f.addr) && !f.port);
+}
+
+TEST(of_a_socket)
+{
+	struct endpoint e = { .addr = ADDR_LOOPBACK4 }, at = { .port = 7 };
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&e, &sa);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	CHECK(!bind(fd, &sa.sa, len));
+	CHECK_EQ(addr_of_socket(fd, &at), 0);
+	CHECK(addr_equal(&at.addr, &e.addr) && at.port && at.port != 7);
+	close(fd);
+	at.port = 7;
+	CHECK_EQ(addr_of_socket(fd, &at), -EBADF);
+	CHECK_EQ(at.port, 7);
 }
 
 TEST(mac)
