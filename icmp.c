@@ -40,10 +40,8 @@
 #define ICMP_TTL		64
 
 #define ICMP4_ECHO_REPLY	0
-#define ICMP4_UNREACH		3
 #define ICMP4_ECHO		8
 #define ICMP4_TIME_EXCEEDED	11
-#define ICMP6_UNREACH		1
 #define ICMP6_TOO_BIG		2
 #define ICMP6_TIME_EXCEEDED	3
 #define ICMP6_ECHO		128
@@ -94,7 +92,7 @@ static const struct icmp_code icmp_codes[] = {
 	{ ENETUNREACH, ICMP4_UNREACH, 0, ICMP6_UNREACH, 0 },
 	{ EACCES, ICMP4_UNREACH, 13, ICMP6_UNREACH, 1 },
 	{ EPERM, ICMP4_UNREACH, 13, ICMP6_UNREACH, 1 },
-	{ EMSGSIZE, ICMP4_UNREACH, 4, ICMP6_TOO_BIG, 0 },
+	{ EMSGSIZE, ICMP4_UNREACH, ICMP4_FRAG_NEEDED, ICMP6_TOO_BIG, 0 },
 	{ 0, ICMP4_UNREACH, 1, ICMP6_UNREACH, 3 },
 };
 
@@ -146,7 +144,7 @@ bool icmp_error_send(const struct icmp_error *e)
 	}
 	if (!icmp_is_error(v4, h[0]) || addr_is_v4(&e->from) != v4)
 		return drop(DROP_PROTOCOL);
-	if (v4 && h[0] == ICMP4_UNREACH && h[1] == 4)
+	if (v4 && h[0] == ICMP4_UNREACH && h[1] == ICMP4_FRAG_NEEDED)
 		put_be16(h + 6, (uint16_t)(e->mtu < UINT16_MAX ? e->mtu :
 							UINT16_MAX));
 	else if (!v4 && h[0] == ICMP6_TOO_BIG)

@@ -9,6 +9,11 @@
 #include "lib/packet.h"
 #include "lib/timer.h"
 
+/** Destination unreachable, and its code of IPv4 for what is too large */
+#define ICMP4_UNREACH		3
+#define ICMP4_FRAG_NEEDED	4
+#define ICMP6_UNREACH		1
+
 /**
  * struct icmp_error - an error to tell the guest
  * @from:	who reports it (source of the ICMP packet)
@@ -32,6 +37,22 @@ struct icmp_error {
 	const uint8_t *quoted;
 	size_t quoted_len;
 };
+
+/**
+ * icmp_is_unreachable() - Whether something refuses what the packet quotes
+ * @p:		ICMP or ICMPv6 packet
+ *
+ * That a fragment is needed is a hint, not a refusal (RFC 792, RFC 4443 3.1).
+ *
+ * Return: true if so
+ */
+static inline bool icmp_is_unreachable(const struct packet *p)
+{
+	if (!addr_is_v4(&p->dst))
+		return p->icmp.type == ICMP6_UNREACH;
+	return p->icmp.type == ICMP4_UNREACH &&
+	       p->icmp.code != ICMP4_FRAG_NEEDED;
+}
 
 int icmp_init(const struct conf *c, usec_t now);
 void icmp_input(const struct packet *run, usec_t now);

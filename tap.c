@@ -40,10 +40,6 @@
 /** Buckets to find a run in; a power of 2, twice the runs there can be */
 #define TAP_BUCKETS	256
 
-#define ICMP4_UNREACH		3
-#define ICMP4_FRAG_NEEDED	4
-#define ICMP6_UNREACH		1
-
 #define DHCP_PORT	67
 #define DHCPV6_PORT	547
 
@@ -173,15 +169,6 @@ static void tap_udp(const struct packet *run, usec_t now)
 		udp_input(run, now);
 }
 
-/* Of no fragment size: that is a hint, not a refusal */
-static bool tap_is_unreachable(const struct packet *p)
-{
-	if (p->ethertype != ETH_P_IP)
-		return p->icmp.type == ICMP6_UNREACH;
-	return p->icmp.type == ICMP4_UNREACH &&
-	       p->icmp.code != ICMP4_FRAG_NEEDED;
-}
-
 static void tap_icmp(const struct packet *p, usec_t now)
 {
 	struct packet_quote q;
@@ -192,7 +179,7 @@ static void tap_icmp(const struct packet *p, usec_t now)
 		drop(DROP_DISABLED);
 	else if (tap_is_for_many(p))
 		drop(DROP_IP_DEST);
-	else if (!tap_is_unreachable(p))
+	else if (!icmp_is_unreachable(p))
 		icmp_input(p, now);
 	else if (packet_parse_quote(p, &q))
 		tcp_rejected(&q);
