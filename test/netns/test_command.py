@@ -497,8 +497,9 @@ def test_stopped_with_streams_elsewhere(terminal):
     t.end()
 
 
-def test_stopped_by_somebody_else(terminal):
-    """And continued, or ended: nobody but the command is told of either."""
+@pytest.fixture
+def sleeper(terminal):
+    """A command that sleeps at a terminal, and how it is sent a signal."""
     t = terminal(rp.binary(), "-q", "sh", "-c", "echo ready; exec sleep 50")
     t.expect("ready")
 
@@ -506,32 +507,32 @@ def test_stopped_by_somebody_else(terminal):
         return [p for p in rp.marked(t.m.mark)
                 if rp.cmdline(p) == "sleep 50 "]
     wait_for(command)
+    return t, lambda sig: os.kill(command()[0], sig)
+
+
+def test_stopped_by_somebody_else(sleeper):
+    """And continued, or ended: nobody but the command is told of either."""
+    t, send = sleeper
     for sig in signal.SIGCONT, signal.SIGKILL:
-        os.kill(command()[0], signal.SIGSTOP)
+        send(signal.SIGSTOP)
         wait_for(lambda: state(t.pid) == "T")
-        os.kill(command()[0], sig)
+        send(sig)
         wait_for(lambda: state(t.pid) != "T")
     assert t.end() == 128 + signal.SIGKILL
 
 
-def test_continued_before_it_stops(terminal):
+def test_continued_before_it_stops(sleeper):
     """The command goes on when we are just about to stop for it: a stop that
     comes after the word for going on is not for ever."""
-    t = terminal(rp.binary(), "-q", "sh", "-c", "echo ready; exec sleep 50")
-    t.expect("ready")
-
-    def command():
-        return [p for p in rp.marked(t.m.mark)
-                if rp.cmdline(p) == "sleep 50 "]
-    wait_for(command)
-    os.kill(command()[0], signal.SIGSTOP)
+    t, send = sleeper
+    send(signal.SIGSTOP)
     wait_for(lambda: state(t.pid) == "T")
-    os.kill(command()[0], signal.SIGCONT)
+    send(signal.SIGCONT)
     wait_for(lambda: state(t.pid) != "T")
     os.kill(t.pid, signal.SIGSTOP)
     wait_for(lambda: state(t.pid) == "T")
     wait_for(lambda: state(t.pid) != "T")
-    os.kill(command()[0], signal.SIGKILL)
+    send(signal.SIGKILL)
     assert t.end() == 128 + signal.SIGKILL
 
 

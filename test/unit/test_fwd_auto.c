@@ -698,19 +698,29 @@ TEST(no_circle_by_files)
 	teardown();
 }
 
+/* Servers in the namespace, and then no more descriptors than that. Return: how
+ * many there could be before
+ */
+static struct rlimit serve_with(unsigned n, int *fd, rlim_t may_have)
+{
+	struct rlimit before, few;
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
+	few = before;
+	few.rlim_cur = may_have;
+	for (unsigned i = 0; i < n; i++)
+		fd[i] = tcp(GUEST, "::", (uint16_t)(PORT + i));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	return before;
+}
+
 /* Flows want descriptors, too: no more than half of them are for listeners */
 TEST(leaves_descriptors)
 {
 	enum { SERVERS = 40, MAY_HAVE = 140 };
-	struct rlimit before, few;
 	int fd[SERVERS];
+	struct rlimit before = serve_with(SERVERS, fd, MAY_HAVE);
 
-	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
-	few = before;
-	few.rlim_cur = MAY_HAVE;
-	for (unsigned i = 0; i < SERVERS; i++)
-		fd[i] = tcp(GUEST, "::", (uint16_t)(PORT + i));
-	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
 	setup_all();
 	CHECK_EQ(fwd_listen_count(), MAY_HAVE / 2);
 	CHECK_EQ(listeners(), SERVERS);
@@ -730,15 +740,9 @@ TEST(leaves_descriptors)
 TEST(descriptors_beside_ports_by_number)
 {
 	enum { SERVERS = 30, MAY_HAVE = 210, BY_NUMBER = 110 };
-	struct rlimit before, few;
 	int fd[SERVERS];
+	struct rlimit before = serve_with(SERVERS, fd, MAY_HAVE);
 
-	CHECK(!getrlimit(RLIMIT_NOFILE, &before));
-	few = before;
-	few.rlim_cur = MAY_HAVE;
-	for (unsigned i = 0; i < SERVERS; i++)
-		fd[i] = tcp(GUEST, "::", (uint16_t)(PORT + i));
-	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
 	setup();
 	rule(&conf.tcp_ports, "::", 1000, 999 + BY_NUMBER)->automatic = false;
 	rule(&conf.tcp_ports, "::", PORT, PORT + SERVERS - 1);
