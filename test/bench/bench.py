@@ -4,7 +4,8 @@
 and of sid, and QEMU's user networking. Prints one table: medians, and ours to the
 best of the others: the mean of the ratios within rounds, and its standard error.
 
-  guest   the same emulated guest for all, a NIC each; iperf3 and xfer
+  guest   the same emulated guest for all, a NIC each, in another order and
+          booted anew in each round; iperf3 and xfer
   peer    no guest: peer.c on the daemon's socket, so that its own limits show
   calls   system calls per GB, by strace -c (which slows what it watches)
   memory  resident set, fresh and with 2,000 connections open
@@ -139,18 +140,15 @@ GUEST_JOBS = {
 
 
 class Bed:
-    """One guest with a NIC for each backend, and with QEMU's user networking
-    (user). A daemon named vhost-user is spoken to so."""
+    """One guest with a NIC for each of these names: a daemon's, or "user" for
+    QEMU's user networking. A daemon named vhost-user is spoken to so."""
 
-    def __init__(self, net, daemons, user=True):
-        self.daemons = dict(daemons)
-        user = user and "user" not in os.environ.get("BENCH_WITHOUT", "")
-        self.names = list(daemons) + ["user"] * user
-        nets = [(vm.vhost_user if name == "vhost-user" else vm.stream)(
-            d.socket) for name, d in daemons.items()]
-        if user:
-            nets.append(f"user,net=192.0.2.0/24,host={vm.GATEWAY4},"
-                        f"dhcpstart={vm.HOST4},ipv6=off")
+    def __init__(self, net, daemons, names):
+        self.daemons, self.names = dict(daemons), list(names)
+        nets = [f"user,net=192.0.2.0/24,host={vm.GATEWAY4},"
+                f"dhcpstart={vm.HOST4},ipv6=off" if name == "user" else
+                (vm.vhost_user if name == "vhost-user" else vm.stream)(
+                    daemons[name].socket) for name in names]
         self.guest = vm.Guest(nets, prefix=net.inside(net.host))
         self.guest.booted()
 
@@ -197,24 +195,26 @@ class Bed:
 
 def bench_guest(net, found):
     table = Table()
+    names = list(found) + ["user"] * ("user" not in os.environ.get(
+        "BENCH_WITHOUT", "").split())
     daemons = {}
-    bed = None
     net.spawn(net.remote, "iperf3", "-s", stdout=subprocess.DEVNULL)
     net.server(net.remote, "echo", 9002)
     try:
         for name, path in found.items():
             daemons[name] = vm.Daemon(net, binary=path)
-        bed = Bed(net, daemons)
         for n in range(ROUNDS):
             note(f"guest: round {n + 1} of {ROUNDS}")
-            for job, what in GUEST_JOBS.items():
-                for name in rotated(bed.names, n):
-                    bed.use(name)
-                    bed.measure(table, name, job, what)
-        names = bed.names
+            # The place of a NIC among the guest's is worth some percent
+            bed = Bed(net, daemons, rotated(names, n))
+            try:
+                for i, (job, what) in enumerate(GUEST_JOBS.items()):
+                    for name in rotated(names, n + i):
+                        bed.use(name)
+                        bed.measure(table, name, job, what)
+            finally:
+                bed.guest.close()
     finally:
-        if bed:
-            bed.guest.close()
         for d in daemons.values():
             d.close()
     table.show("An emulated guest (veth)", names)
