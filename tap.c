@@ -235,11 +235,13 @@ static void tap_trace(const struct packet *p)
 	      p->payload.len);
 }
 
-static void tap_batch(unsigned n, usec_t now)
+/* Return: whether all of it was UDP */
+static bool tap_batch(unsigned n, usec_t now)
 {
 	const struct packet *whole[LINK_BATCH];
 	unsigned whole_count = 0;
 	bool tracing = log_enabled(LOG_LEVEL_TRACE);
+	bool datagrams = true;
 
 	tap_run_count = 0;
 	memset(tap_buckets, 0, sizeof(tap_buckets));
@@ -250,6 +252,7 @@ static void tap_batch(unsigned n, usec_t now)
 			continue;
 		if (tracing)
 			tap_trace(p);
+		datagrams &= p->proto == IPPROTO_UDP;
 		if (p->fragment) {
 			if (!frag_input(p, p, now))
 				continue;
@@ -261,18 +264,22 @@ static void tap_batch(unsigned n, usec_t now)
 		tap_deliver(tap_runs[i].head, now);
 	while (whole_count)
 		frag_release(whole[--whole_count]);
+	return datagrams;
 }
 
 static void tap_readable(usec_t now)
 {
+	bool datagrams = true;
+
 	for (unsigned i = 0; i < TAP_BATCHES; i++) {
 		unsigned n = link_receive(tap_frames, LINK_BATCH);
 
 		if (!n)
-			return;
-		tap_batch(n, now);
+			break;
+		datagrams &= tap_batch(n, now);
 		link_release();
 	}
+	link_coalesce(datagrams, now);
 }
 
 static void tap_writable(usec_t now)

@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "lib/stats.h"
+#include "link/coalesce.h"
 
 static const struct link_ops *link_ops;
 static const struct link_events *link_user;
@@ -50,6 +51,7 @@ unsigned link_receive(struct frame *frames, unsigned max)
 		bytes += frames[i].len;
 	stat_add(STAT_FRAMES_IN, n);
 	stat_add(STAT_BYTES_IN, bytes);
+	coalesce_received(n, bytes);
 	return n;
 }
 
@@ -59,6 +61,19 @@ unsigned link_receive(struct frame *frames, unsigned max)
 void link_release(void)
 {
 	link_ops->release();
+}
+
+/**
+ * link_coalesce() - Let frames from the guest wait for each other, if they may
+ * @datagrams:	whether all that was received since the last call was UDP
+ * @now:	microseconds
+ */
+void link_coalesce(bool datagrams, usec_t now)
+{
+	usec_t wait = coalesce_wait(datagrams, now);
+
+	if (wait && link_ops->hold)
+		link_ops->hold(now + wait);
 }
 
 /**
@@ -104,6 +119,7 @@ void link_commit(struct loan *loans, unsigned n)
 		return;
 	stat_add(STAT_FRAMES_OUT, n);
 	stat_add(STAT_BYTES_OUT, bytes);
+	coalesce_sent();
 }
 
 /**

@@ -108,6 +108,8 @@ struct link_events {
  * @name:	for messages
  * @receive:	see link_receive()
  * @release:	see link_release()
+ * @hold:	tell no readable event before a time; called within one. NULL:
+ *		it cannot
  * @reserve:	see link_reserve()
  * @commit:	see link_commit()
  * @flush:	see link_flush()
@@ -118,6 +120,7 @@ struct link_ops {
 	const char *name;
 	unsigned (*receive)(struct frame *frames, unsigned max);
 	void (*release)(void);
+	void (*hold)(usec_t until);
 	unsigned (*reserve)(struct loan *loans, unsigned n, size_t hlen,
 			    size_t room);
 	void (*commit)(struct loan *loans, unsigned n);
@@ -129,6 +132,7 @@ struct link_ops {
 void link_init(const struct link_ops *ops, const struct link_events *ev);
 unsigned link_receive(struct frame *frames, unsigned max);
 void link_release(void);
+void link_coalesce(bool datagrams, usec_t now);
 unsigned link_reserve(struct loan *loans, unsigned n, size_t hlen, size_t room);
 void link_commit(struct loan *loans, unsigned n);
 void link_flush(void);

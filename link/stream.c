@@ -73,6 +73,7 @@ _Static_assert(STREAM_RX_SIZE / 2 >= STREAM_PREFIX + STREAM_LENGTH_MAX,
  * @deaf:	it takes nothing more
  * @again:	the end of a pause, armed during one: the kernel had no memory
  *		for the socket, and would say so for ever
+ * @held:	until then frames wait for each other, while armed
  */
 static struct stream_client {
 	struct watch watch;
@@ -80,6 +81,7 @@ static struct stream_client {
 	bool lost;
 	bool deaf;
 	struct timer again;
+	struct timer held;
 } client = { .watch.fd = -1 };
 
 /**
@@ -143,8 +145,10 @@ static void stream_hang_up(void)
 
 static void stream_arm(void)
 {
-	uint32_t events = EPOLLIN | EPOLLRDHUP;
+	uint32_t events = EPOLLRDHUP;
 
+	if (!timer_armed(&client.held))
+		events |= EPOLLIN;
 	if (tx.blocked || tx.wanted)
 		events |= EPOLLOUT;
 	if (timer_armed(&client.again))
@@ -244,6 +248,11 @@ static unsigned stream_receive(struct frame *frames, unsigned max)
 /* Frames stay where they are until the next recv() */
 static void stream_release(void)
 {
+}
+
+static void stream_hold(usec_t until)
+{
+	timer_arm(&client.held, until);
 }
 
 static bool stream_has_frame(void)
@@ -387,6 +396,7 @@ static void stream_close(void)
 		close(client.watch.fd);
 	client.watch.fd = -1;
 	timer_cancel(&client.again);
+	timer_cancel(&client.held);
 	server_close();
 }
 
@@ -394,6 +404,7 @@ static const struct link_ops stream_ops = {
 	.name = "stream",
 	.receive = stream_receive,
 	.release = stream_release,
+	.hold = stream_hold,
 	.reserve = stream_reserve,
 	.commit = stream_commit,
 	.flush = stream_flush,
@@ -409,6 +420,7 @@ static void stream_forget(void)
 	tx.blocked = tx.wanted = false;
 	client.lost = client.deaf = false;
 	timer_cancel(&client.again);
+	timer_cancel(&client.held);
 }
 
 static void stream_leave(usec_t now)
@@ -454,7 +466,7 @@ static int stream_serve(int fd, usec_t now)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	stream_forget();
 	client.watch = (struct watch){ .fn = stream_on_client, .fd = fd };
-	client.again.fn = stream_go_on;
+	client.again.fn = client.held.fn = stream_go_on;
 	client.events = EPOLLIN | EPOLLRDHUP;
 	rc = loop_add(&client.watch, client.events);
 	if (rc) {

@@ -74,6 +74,8 @@ static struct net_queue net_queues[VHOST_NET_QUEUES];
 static struct link_caps net_caps;
 static vhost_net_lost_fn net_lost;
 static struct timer net_timer;
+/* Until then frames from the guest wait for each other, while armed */
+static struct timer net_held;
 /* The guest is there, as the link's user knows it */
 static bool net_up;
 /* A loan was refused since the queue does not run: told of when one does */
@@ -116,6 +118,14 @@ static unsigned net_receive(struct frame *frames, unsigned max)
 static void net_release(void)
 {
 	vhost_in_release(&net_queues[NET_TX].vq);
+}
+
+static void net_hold(usec_t until)
+{
+	if (!vhost_in_is_idle())
+		return;
+	virtq_kicks_cancel(&net_queues[NET_TX].vq);
+	timer_arm(&net_held, until);
 }
 
 static unsigned net_reserve(struct loan *loans, unsigned n, size_t hlen,
@@ -287,6 +297,12 @@ static void net_on_timer(struct timer *t, usec_t now)
 {
 	(void)t;
 	net_look(now);
+}
+
+static void net_on_held(struct timer *t, usec_t now)
+{
+	(void)t;
+	net_run_tx(&net_queues[NET_TX], now);
 }
 
 /* Edge-triggered: each kick wakes once, and none need be read from an eventfd */
@@ -624,6 +640,7 @@ static const struct link_ops net_ops = {
 	.name = "vhost-user",
 	.receive = net_receive,
 	.release = net_release,
+	.hold = net_hold,
 	.reserve = net_reserve,
 	.commit = net_commit,
 	.flush = net_flush,
@@ -643,6 +660,7 @@ void vhost_net_leave(usec_t now)
 {
 	vhost_net_reset();
 	timer_cancel(&net_timer);
+	timer_cancel(&net_held);
 	net_down(now);
 }
 
@@ -656,6 +674,7 @@ const struct link_ops *vhost_net_init(vhost_net_lost_fn lost)
 {
 	net_lost = lost;
 	net_timer.fn = net_on_timer;
+	net_held.fn = net_on_held;
 	net_up = net_refused = false;
 	for (unsigned i = 0; i < VHOST_NET_QUEUES; i++)
 		net_queues[i] = (struct net_queue){ .vq.call_fd = -1,

@@ -333,3 +333,18 @@ void virtq_kicks_off(struct virtq *q)
 	store(&q->used->flags, VRING_USED_F_NO_NOTIFY);
 	virtq_mark_used(q, &q->used->flags, sizeof(q->used->flags));
 }
+
+/**
+ * virtq_kicks_cancel() - Take virtq_kicks_on() back; a kick may be under way
+ * @q:		mapped queue, looked at again before long
+ */
+void virtq_kicks_cancel(struct virtq *q)
+{
+	if (!q->event_idx) {
+		virtq_kicks_off(q);
+		return;
+	}
+	/* What was taken last: the driver is past that */
+	store(virtq_avail_event(q), (uint16_t)(q->last_avail - 1));
+	virtq_mark_used(q, virtq_avail_event(q), sizeof(uint16_t));
+}

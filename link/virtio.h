@@ -99,5 +99,6 @@ void virtq_publish(struct virtq *q);
 void virtq_signal(struct virtq *q);
 bool virtq_kicks_on(struct virtq *q, unsigned chains);
 void virtq_kicks_off(struct virtq *q);
+void virtq_kicks_cancel(struct virtq *q);
 
 #endif /* LINK_VIRTIO_H */

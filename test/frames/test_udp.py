@@ -134,6 +134,37 @@ def test_burst(guest, net, fam):
         assert back == [b"%04d" % i for i in range(n)]
 
 
+def test_stream_wakes_seldom(daemon, net, fam):
+    """Datagrams that come in a stream, and that nobody answers, wait for each
+    other: all arrive in order, and a question in between is answered soon."""
+    d = daemon()
+    g = d.connect()
+    s = server(net, fam)
+    s.setsockopt(1, 33, 8 << 20)
+    ask(g, fam, s, 5007, b"first")
+    n = 4000
+    frames = [g.eth(pkt.ip(fam.guest, fam.remote, pkt.UDP, pkt.udp(
+        fam.guest, fam.remote, 5007, s.getsockname()[1], b"%04d" % i)))
+        for i in range(n)]
+
+    def wakeups():
+        before, due = d.wakeups(), time.monotonic()
+        for f in frames:
+            due += 50e-6
+            while time.monotonic() < due:
+                pass
+            g.send(f)
+        assert [s.recv(100) for _ in frames] == [b"%04d" % i
+                                                 for i in range(n)]
+        return d.wakeups() - before
+
+    # A busy machine does not keep the pace
+    wait_for(lambda: wakeups() < n / 4)
+    watch = g.stopwatch()
+    g.hello(fam)
+    assert watch.took() < 0.1
+
+
 @pytest.fixture
 def slow_host(net):
     """The host's network is slower than its guest: what is sent has to wait."""

@@ -99,6 +99,47 @@ TEST(mistakes_end_it)
 	CHECK(aborts(batch_too_large));
 }
 
+static usec_t held_until;
+
+static void note_hold(usec_t until)
+{
+	held_until = until;
+}
+
+/* @n datagrams, one each 50 usec, from @now on; how long the next is held */
+static usec_t stream(unsigned n, usec_t now)
+{
+	struct frame f[LINK_BATCH];
+	uint8_t frame[1400] = { 0 };
+
+	for (; n--; now += 50) {
+		held_until = 0;
+		memlink_queue(frame, sizeof(frame));
+		CHECK_EQ(link_receive(f, LINK_BATCH), 1);
+		link_release();
+		link_coalesce(true, now);
+	}
+	return held_until ? held_until - (now - 50) : 0;
+}
+
+/* What comes in is counted, what goes out ends it; a link need not be able to */
+TEST(streams_of_datagrams_are_held)
+{
+	struct link_ops holds;
+
+	memlink_init(&events);
+	CHECK_EQ(stream(200, 1000000), 0);
+	holds = *memlink_link();
+	holds.hold = note_hold;
+	link_init(&holds, &events);
+	CHECK_EQ(stream(200, 2000000), 500);
+	correct();
+	CHECK_EQ(stream(10, 2010000), 0);
+	CHECK_EQ(stream(200, 2010500), 500);
+	link_coalesce(false, 2020500);
+	CHECK_EQ(stream(10, 2020550), 0);
+}
+
 TEST(refused_loan_needs_no_commit)
 {
 	memlink_init(&events);

@@ -26,6 +26,9 @@ static unsigned got_frames;
 static uint8_t got[4 * 1024 * 1024];
 static size_t got_len;
 static unsigned batches_per_turn;
+static const struct link_ops *ops;
+/* Asked for while frames are read; 0: not */
+static usec_t hold_until;
 static int peer = -1;
 static uint8_t wire[4 * 1024 * 1024];
 static size_t wire_len;
@@ -49,6 +52,8 @@ static void on_readable(usec_t now)
 	struct frame f[LINK_BATCH];
 
 	(void)now;
+	if (hold_until)
+		ops->hold(hold_until);
 	for (unsigned b = 0; b < batches_per_turn; b++) {
 		unsigned n = link_receive(f, LINK_BATCH);
 
@@ -96,18 +101,28 @@ static void on_stop(void)
 static const struct link_events events = { on_readable, on_writable, on_up,
 					   on_down };
 
+static void loop_once(void)
+{
+	static bool made;
+
+	if (made)
+		return;
+	CHECK(!loop_init());
+	CHECK(timer_init(1) >= 0);
+	made = true;
+}
+
 static void setup(int listen_fd, int fd, bool one_off)
 {
-	static bool loop_made;
 	struct server_conf c = { listen_fd, fd, one_off, on_stop };
 
-	if (!loop_made)
-		CHECK(!loop_init());
-	loop_made = true;
+	loop_once();
 	drops = ups = downs = writables = stops = got_frames = 0;
 	got_len = wire_len = 0;
 	batches_per_turn = 1000;
-	link_init(stream_init(&c), &events);
+	hold_until = 0;
+	ops = stream_init(&c);
+	link_init(ops, &events);
 	CHECK(!server_start(1));
 }
 
@@ -115,6 +130,7 @@ static void setup_pair(void)
 {
 	int sv[2];
 
+	loop_once();
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv));
 	peer = sv[1];
 	setup(-1, sv[0], false);
@@ -231,6 +247,29 @@ TEST(in_one_recv_a_turn)
 	CHECK_EQ(turn(), 1);
 	CHECK_EQ(got_frames, 1);
 	CHECK_EQ(turn(), 0);
+	teardown();
+}
+
+/* Nothing is read, and nobody is woken, until then */
+TEST(in_held)
+{
+	const usec_t until = 5000;
+
+	setup_pair();
+	hold_until = until;
+	wire_frame(60);
+	wire_write(1000);
+	CHECK_EQ(got_frames, 1);
+	wire_frame(300);
+	wire_write(1000);
+	wire_frame(14);
+	CHECK_EQ(write(peer, wire + wire_len - 18, 18), 18);
+	CHECK_EQ(turn(), 0);
+	CHECK_EQ(got_frames, 1);
+	hold_until = 0;
+	timer_run(until + USEC_PER_MSEC);
+	turns();
+	CHECK_EQ(got_frames, 4);
 	teardown();
 }
 
@@ -696,6 +735,31 @@ TEST(next_client_before_we_saw_the_end)
 TEST(next_client_just_before_the_end)
 {
 	next_client(true);
+}
+
+/* Its end is heard of nevertheless, and the next one begins afresh */
+TEST(held_client_leaves)
+{
+	make_path();
+	setup(listen_at(path), -1, false);
+	peer = client_connect();
+	turns();
+	hold_until = 5000;
+	wire_frame(60);
+	wire_write(1000);
+	hold_until = 0;
+	CHECK_EQ(write(peer, wire, wire_len), wire_len);
+	close(peer);
+	turns();
+	CHECK_EQ(got_frames, 2);
+	CHECK_EQ(downs, 1);
+	peer = client_connect();
+	turns();
+	wire_write(1000);
+	wire_write(1000);
+	CHECK_EQ(got_frames, 4);
+	teardown();
+	cleanup();
 }
 
 TEST(one_off)

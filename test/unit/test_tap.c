@@ -11,6 +11,7 @@
 #include "guest.h"
 #include "icmp.h"
 #include "lib/stats.h"
+#include "link/coalesce.h"
 #include "serve/arp.h"
 #include "serve/dhcp.h"
 #include "serve/dhcpv6.h"
@@ -24,6 +25,7 @@
 static unsigned drops[DROP_NUM];
 static char said[8192];
 static bool serve_takes;
+static bool datagrams_alone;
 static struct conf conf;
 static struct craft c, piece;
 
@@ -37,6 +39,23 @@ void stat_add(enum stat_counter what, uint64_t n)
 {
 	(void)what;
 	(void)n;
+}
+
+void coalesce_received(unsigned frames, uint64_t bytes)
+{
+	(void)frames;
+	(void)bytes;
+}
+
+void coalesce_sent(void)
+{
+}
+
+usec_t coalesce_wait(bool datagrams, usec_t now)
+{
+	CHECK_EQ(now, 5);
+	datagrams_alone = datagrams;
+	return 0;
 }
 
 static void say(const char *what)
@@ -268,6 +287,25 @@ TEST(many_flows)
 		snprintf(want + strlen(want), sizeof(want) - strlen(want),
 			 "tcp %d.0 %d.1;", 1 + i, 1 + i);
 	expect(want);
+}
+
+/* Where UDP alone came in, what comes next may wait, if the link can */
+TEST(datagrams_may_wait)
+{
+	setup();
+	udp("192.0.2.9", "198.51.100.7", 1, 80, 5);
+	udp("2001:db8::9", "2001:db8:1::7", 1, 80, 5);
+	expect("udp 1.5;udp 1.5;");
+	CHECK(datagrams_alone);
+	udp("192.0.2.9", "198.51.100.7", 1, 80, 5);
+	tcp("192.0.2.9", 1, 0);
+	expect("udp 1.5;tcp 1.0;");
+	CHECK(!datagrams_alone);
+	icmp("192.0.2.9", "198.51.100.7", 8);
+	for (int i = 0; i < LINK_BATCH; i++)
+		udp("192.0.2.9", "198.51.100.7", 1, 80, 5);
+	link_events()->readable(5);
+	CHECK(!datagrams_alone);
 }
 
 TEST(more_than_a_batch)

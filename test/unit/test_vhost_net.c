@@ -26,22 +26,28 @@
 static struct vdriver d;
 static unsigned ups, downs, writables, losts, frames_in;
 static unsigned batches = 4;
+static const struct link_ops *ops;
+/* Asked for whenever frames were read; 0: not */
+static usec_t hold_for;
 static int kick[2], call[2], err_fd[2];
 static struct watch clock_watch;
+/* How far the tests have put the clock forward */
+static usec_t ahead;
 
 static void on_readable(usec_t now)
 {
 	struct frame f[LINK_BATCH];
 
-	(void)now;
 	for (unsigned i = 0; i < batches; i++) {
 		unsigned n = link_receive(f, LINK_BATCH);
 
 		frames_in += n;
 		link_release();
 		if (!n)
-			return;
+			break;
 	}
+	if (hold_for)
+		ops->hold(now + hold_for);
 }
 
 static void on_writable(usec_t now)
@@ -86,7 +92,7 @@ static void turn(void)
 
 	timer_sleep();
 	n = loop_wait(0);
-	now = clock_now();
+	now = clock_now() + ahead;
 	timer_run(now);
 	loop_dispatch(n, now);
 	link_flush();
@@ -135,7 +141,9 @@ static void setup(uint64_t features)
 	batches = 4;
 	vdriver_open(&d);
 	vdriver_map(&d);
-	link_init(vhost_net_init(on_lost), &events);
+	hold_for = 0;
+	ops = vhost_net_init(on_lost);
+	link_init(ops, &events);
 	vhost_net_features(features);
 	for (unsigned i = 0; i < 2; i++) {
 		vdriver_queue(&d, i, NUM);
@@ -881,6 +889,76 @@ TEST(what_the_hypervisor_may_not_ask)
 	a.used = 0;
 	CHECK_EQ(vhost_net_set_addr(0, &a), -EFAULT);
 	CHECK_EQ(out(1), 0);
+	teardown();
+}
+
+/* As the driver does, where event indices are in use */
+static bool wants_kick(uint64_t features)
+{
+	const struct vring *r = &d.ring[1];
+	uint16_t idx = r->avail->idx;
+
+	if (!(features & VHOST_NET_F_EVENT_IDX))
+		return !(r->used->flags & VRING_USED_F_NO_NOTIFY);
+	return vring_need_event(vring_avail_event(r), idx,
+				(uint16_t)(idx - 1));
+}
+
+/* No kick is asked for, and what comes is found when the time is over */
+TEST(held)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t features = BASIC | (i ? VHOST_NET_F_EVENT_IDX : 0);
+
+		setup(features);
+		hold_for = 10 * USEC_PER_SEC;
+		send_frames(1);
+		turns();
+		CHECK_EQ(frames_in, 1);
+		send_frames(1);
+		CHECK(!wants_kick(features));
+		turns();
+		CHECK_EQ(frames_in, 1);
+		hold_for = 0;
+		ahead += 11 * USEC_PER_SEC;
+		turns();
+		CHECK_EQ(frames_in, 2);
+		send_frames(1);
+		CHECK(wants_kick(features));
+		notify(1);
+		CHECK_EQ(frames_in, 3);
+		teardown();
+	}
+}
+
+/* Not while there is more than a turn takes, which comes next */
+TEST(held_while_there_is_more)
+{
+	setup(BASIC);
+	hold_for = 10 * USEC_PER_SEC;
+	batches = 1;
+	send_frames(200);
+	turns();
+	CHECK_EQ(frames_in, 200);
+	teardown();
+}
+
+/* Whoever takes the queue over while it is held is kicked */
+TEST(held_and_stopped)
+{
+	uint32_t base;
+
+	setup(BASIC | VHOST_NET_F_EVENT_IDX);
+	hold_for = 10 * USEC_PER_SEC;
+	send_frames(1);
+	turns();
+	CHECK_EQ(vhost_net_stop(1, &base), 0);
+	CHECK_EQ(base, 1);
+	send_frames(1);
+	CHECK(wants_kick(VHOST_NET_F_EVENT_IDX));
+	ahead += 11 * USEC_PER_SEC;
+	turns();
+	CHECK_EQ(frames_in, 1);
 	teardown();
 }
 

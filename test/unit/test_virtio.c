@@ -405,6 +405,28 @@ TEST(kicks)
 	teardown();
 }
 
+/* As the driver decides: vring_need_event() of what it adds */
+TEST(kicks_taken_back)
+{
+	setup();
+	virtq_kicks_on(&q, 1);
+	virtq_kicks_cancel(&q);
+	CHECK_EQ(d.ring[1].used->flags, VRING_USED_F_NO_NOTIFY);
+	q.event_idx = true;
+	for (unsigned at = 0; at <= UINT16_MAX; at++) {
+		q.last_avail = (uint16_t)at;
+		virtq_kicks_on(&q, 1);
+		CHECK(vring_need_event(vring_avail_event(&d.ring[1]),
+				       (uint16_t)(at + 1), (uint16_t)at));
+		virtq_kicks_cancel(&q);
+		for (unsigned n = 1; n <= 1000; n++)
+			CHECK(!vring_need_event(vring_avail_event(&d.ring[1]),
+						(uint16_t)(at + n),
+						(uint16_t)(at + n - 1)));
+	}
+	teardown();
+}
+
 TEST(writes_to_the_used_ring_are_logged)
 {
 	uint8_t *bits;
