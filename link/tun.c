@@ -64,9 +64,15 @@
 /** Largest frame: the largest IPv4 packet, and Ethernet */
 #define TUN_FRAME_MAX		(65535 + ETH_HLEN_)
 #define TUN_ALIGN		64
-/** Four of them, which with what the kernel touches stay in a core's cache */
-#define TUN_RX_SIZE		(4 * (64 * 1024 + 4 * TUN_ALIGN))
-#define TUN_TX_SIZE		TUN_RX_SIZE
+#define TUN_ROOM		(64 * 1024 + 4 * TUN_ALIGN)
+/**
+ * Ten of them: one sendmsg() and one acknowledgement for all where they are of
+ * one flow. With many more, what is read first has left the core's cache when
+ * it is sent
+ */
+#define TUN_RX_SIZE		(10 * TUN_ROOM)
+/** Written one by one: four, which with what the kernel touches stay there */
+#define TUN_TX_SIZE		(4 * TUN_ROOM)
 /** Frames that may wait for the device */
 #define TUN_TX_FRAMES		256
 
