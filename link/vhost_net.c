@@ -302,7 +302,19 @@ static void net_on_timer(struct timer *t, usec_t now)
 static void net_on_held(struct timer *t, usec_t now)
 {
 	(void)t;
-	net_run_tx(&net_queues[NET_TX], now);
+	/* It may be another by now, which nobody has enabled */
+	if (net_queues[NET_TX].enabled)
+		net_run_tx(&net_queues[NET_TX], now);
+}
+
+/* What waits was sent before a queue's end, and no kick will tell of it */
+static void net_end_hold(const struct net_queue *q)
+{
+	if (q != &net_queues[NET_TX] || !timer_armed(&net_held))
+		return;
+	net_on_held(&net_held, clock_now());
+	/* perhaps armed anew */
+	timer_cancel(&net_held);
 }
 
 /* Edge-triggered: each kick wakes once, and none need be read from an eventfd */
@@ -502,6 +514,7 @@ int vhost_net_stop(unsigned i, uint32_t *base)
 
 	if (!q)
 		return -EINVAL;
+	net_end_hold(q);
 	net_stop(q);
 	*base = q->vq.last_avail;
 	return 0;
@@ -601,8 +614,10 @@ int vhost_net_enable(unsigned i, bool on)
 
 	if (!q)
 		return -EINVAL;
-	if (!on)
+	if (!on) {
+		net_end_hold(q);
 		net_put_down(q);
+	}
 	q->enabled = on;
 	net_soon();
 	return 0;

@@ -962,6 +962,54 @@ TEST(held_and_stopped)
 	teardown();
 }
 
+/* What came before is not lost, and who disables a queue has its memory back */
+TEST(held_and_disabled)
+{
+	static const uint8_t other[4096] = { 0xff, 1, 2, 3, 4, 5, 6, 7 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		setup(BASIC | (i ? VHOST_NET_F_EVENT_IDX : 0));
+		hold_for = 10 * USEC_PER_SEC;
+		send_frames(1);
+		turns();
+		send_frames(2);
+		turns();
+		CHECK_EQ(frames_in, 1);
+		CHECK_EQ(vhost_net_enable(1, false), 0);
+		CHECK_EQ(frames_in, 3);
+		d.ring[1].avail->idx += 5;
+		memcpy(d.ring[1].used, other, sizeof(other));
+		ahead += 11 * USEC_PER_SEC;
+		turns();
+		CHECK(!memcmp(d.ring[1].used, other, sizeof(other)));
+		CHECK_EQ(frames_in, 3);
+		teardown();
+	}
+}
+
+/* One that is reset, and set up anew, is not looked at before it is enabled */
+TEST(held_and_reset)
+{
+	static const uint8_t other[4096] = { 0xff, 1, 2, 3, 4, 5, 6, 7 };
+
+	setup(BASIC);
+	hold_for = 10 * USEC_PER_SEC;
+	send_frames(1);
+	turns();
+	vhost_net_reset();
+	vhost_net_features(BASIC);
+	close_fds();
+	vdriver_queue(&d, 1, NUM);
+	queue_up(1, 0);
+	queue_up(0, 0);
+	turns();
+	memcpy(d.ring[1].used, other, sizeof(other));
+	ahead += 11 * USEC_PER_SEC;
+	turns();
+	CHECK(!memcmp(d.ring[1].used, other, sizeof(other)));
+	teardown();
+}
+
 /* A call descriptor that is full, and blocks, does not block us */
 TEST(call_descriptors_that_are_full)
 {
