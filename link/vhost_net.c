@@ -47,6 +47,12 @@
 /** and where buffers need hold no more (virtio 1.2, 5.1.6.3.1) */
 #define NET_FRAME_SMALL		(1500 + ETH_HLEN_)
 
+/**
+ * Smallest queue whose frames may wait for each other: with one that is full
+ * before the wait is over, whoever sends is held up, and then seems to be slow
+ */
+#define NET_HOLD_NUM		256
+
 /** Reads of 64 kicks each, at a time: as many as a pipe holds */
 #define NET_PIPE_READS		128
 
@@ -122,9 +128,11 @@ static void net_release(void)
 
 static void net_hold(usec_t until)
 {
-	if (!vhost_in_is_idle())
+	struct virtq *vq = &net_queues[NET_TX].vq;
+
+	if (vq->num < NET_HOLD_NUM || !vhost_in_is_idle())
 		return;
-	virtq_kicks_cancel(&net_queues[NET_TX].vq);
+	virtq_kicks_cancel(vq);
 	timer_arm(&net_held, until);
 }
 

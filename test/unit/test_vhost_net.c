@@ -111,11 +111,11 @@ static unsigned count(int fd)
 	return eventfd_read(fd, &n) ? 0 : (unsigned)n;
 }
 
-static void queue_up(unsigned i, uint64_t base)
+static void queue_up_of(unsigned i, uint64_t base, unsigned num)
 {
 	struct virtq_addr a = vdriver_addr(&d, i);
 
-	CHECK_EQ(vhost_net_set_num(i, NUM), 0);
+	CHECK_EQ(vhost_net_set_num(i, num), 0);
 	CHECK_EQ(vhost_net_set_base(i, (uint32_t)base), 0);
 	CHECK_EQ(vhost_net_set_addr(i, &a), 0);
 	kick[i] = eventfd(0, EFD_NONBLOCK);
@@ -124,6 +124,11 @@ static void queue_up(unsigned i, uint64_t base)
 	CHECK_EQ(vhost_net_set_kick(i, dup(kick[i])), 0);
 	CHECK_EQ(vhost_net_set_call(i, dup(call[i])), 0);
 	CHECK_EQ(vhost_net_set_err(i, dup(err_fd[i])), 0);
+}
+
+static void queue_up(unsigned i, uint64_t base)
+{
+	queue_up_of(i, base, NUM);
 }
 
 static void setup(uint64_t features)
@@ -1007,6 +1012,26 @@ TEST(held_and_reset)
 	ahead += 11 * USEC_PER_SEC;
 	turns();
 	CHECK(!memcmp(d.ring[1].used, other, sizeof(other)));
+	teardown();
+}
+
+/* The driver would have no room to go on with, and seem slow enough to wait */
+TEST(small_queues_are_not_held)
+{
+	setup(BASIC);
+	close(kick[1]);
+	close(call[1]);
+	close(err_fd[1]);
+	vdriver_queue(&d, 1, NUM / 2);
+	queue_up_of(1, 0, NUM / 2);
+	hold_for = 10 * USEC_PER_SEC;
+	send_frames(1);
+	turns();
+	CHECK_EQ(frames_in, 1);
+	send_frames(1);
+	CHECK(wants_kick(BASIC));
+	notify(1);
+	CHECK_EQ(frames_in, 2);
 	teardown();
 }
 
