@@ -7,7 +7,7 @@
  * sender whose next datagram depends on an answer, so there is one only while
  * datagrams, and nothing else, come in a stream that nothing answers; the first
  * frame out, or in of another kind, ends it. A lone frame that comes in the
- * middle of a wait is at most COALESCE_MAX late, once.
+ * middle of a wait is at most COALESCE_MAX late, and a tick of the timer, once.
  *
  * State: what came since when.
  */

@@ -19,6 +19,8 @@ static const struct link_events *link_user;
 static unsigned link_lent;
 static size_t link_lent_hlen;
 static size_t link_lent_room;
+/* Frames from the guest were let wait, perhaps not any more */
+static bool link_held;
 
 /**
  * link_init() - Choose the link
@@ -30,6 +32,7 @@ void link_init(const struct link_ops *ops, const struct link_events *ev)
 	link_ops = ops;
 	link_user = ev;
 	link_lent = 0;
+	link_held = false;
 }
 
 /**
@@ -72,8 +75,10 @@ void link_coalesce(bool datagrams, usec_t now)
 {
 	usec_t wait = coalesce_wait(datagrams, now);
 
-	if (wait && link_ops->hold)
-		link_ops->hold(now + wait);
+	if (!wait || !link_ops->hold)
+		return;
+	link_held = true;
+	link_ops->hold(now + wait);
 }
 
 /**
@@ -120,6 +125,9 @@ void link_commit(struct loan *loans, unsigned n)
 	stat_add(STAT_FRAMES_OUT, n);
 	stat_add(STAT_BYTES_OUT, bytes);
 	coalesce_sent();
+	if (link_held)
+		link_ops->hold(0);
+	link_held = false;
 }
 
 /**

@@ -108,8 +108,8 @@ struct link_events {
  * @name:	for messages
  * @receive:	see link_receive()
  * @release:	see link_release()
- * @hold:	tell no readable event before a time; called within one. NULL:
- *		it cannot
+ * @hold:	tell no readable event before a time, called within one; 0, at
+ *		any time: tell them again. NULL: it cannot
  * @reserve:	see link_reserve()
  * @commit:	see link_commit()
  * @flush:	see link_flush()

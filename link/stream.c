@@ -250,9 +250,13 @@ static void stream_release(void)
 {
 }
 
+/* The turn's stream_flush() sees to it that frames are told of again */
 static void stream_hold(usec_t until)
 {
-	timer_arm(&client.held, until);
+	if (until)
+		timer_arm(&client.held, until);
+	else
+		timer_cancel(&client.held);
 }
 
 static bool stream_has_frame(void)

@@ -130,6 +130,11 @@ static void net_hold(usec_t until)
 {
 	struct virtq *vq = &net_queues[NET_TX].vq;
 
+	if (!until) {
+		if (timer_armed(&net_held))
+			timer_arm(&net_held, 0);
+		return;
+	}
 	if (vq->num < NET_HOLD_NUM || !vhost_in_is_idle())
 		return;
 	virtq_kicks_cancel(vq);

@@ -101,9 +101,12 @@ TEST(mistakes_end_it)
 
 static usec_t held_until;
 
+static unsigned holds_ended;
+
 static void note_hold(usec_t until)
 {
 	held_until = until;
+	holds_ended += !until;
 }
 
 /* @n datagrams, one each 50 usec, from @now on; how long the next is held */
@@ -133,7 +136,10 @@ TEST(streams_of_datagrams_are_held)
 	holds.hold = note_hold;
 	link_init(&holds, &events);
 	CHECK_EQ(stream(200, 2000000), 500);
+	holds_ended = 0;
 	correct();
+	correct();
+	CHECK_EQ(holds_ended, 1);
 	CHECK_EQ(stream(10, 2010000), 0);
 	CHECK_EQ(stream(200, 2010500), 500);
 	link_coalesce(false, 2020500);

@@ -273,6 +273,24 @@ TEST(in_held)
 	teardown();
 }
 
+/* Somebody may answer what was sent */
+TEST(in_held_no_more)
+{
+	setup_pair();
+	hold_until = 5000;
+	wire_frame(60);
+	wire_write(1000);
+	hold_until = 0;
+	CHECK_EQ(write(peer, wire, wire_len), wire_len);
+	turns();
+	CHECK_EQ(got_frames, 1);
+	ops->hold(0);
+	turns();
+	CHECK_EQ(got_frames, 2);
+	ops->hold(0);
+	teardown();
+}
+
 TEST(in_lengths_no_frame_has)
 {
 	static uint8_t junk[70000];

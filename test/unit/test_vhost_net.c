@@ -936,6 +936,26 @@ TEST(held)
 	}
 }
 
+/* Somebody may answer what was sent */
+TEST(held_no_more)
+{
+	setup(BASIC);
+	ops->hold(0);
+	hold_for = 10 * USEC_PER_SEC;
+	send_frames(1);
+	turns();
+	send_frames(1);
+	turns();
+	CHECK_EQ(frames_in, 1);
+	hold_for = 0;
+	ops->hold(0);
+	turns();
+	CHECK_EQ(frames_in, 2);
+	send_frames(1);
+	CHECK(wants_kick(BASIC));
+	teardown();
+}
+
 /* Not while there is more than a turn takes, which comes next */
 TEST(held_while_there_is_more)
 {
