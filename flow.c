@@ -19,6 +19,16 @@
  * a random key: a guest or a remote that picks addresses and ports cannot pick
  * long clusters.
  *
+ * Who begins flows at the host may be anybody. They have a share of the table and
+ * of the descriptors, and no more, so that the guest can always begin its own. A
+ * client of UDP proves nothing by its first datagram, whose source may be a lie:
+ * until it has spoken again after an answer, its flow stands in a queue, ordered
+ * by the last answer, or else by the beginning. Where the share is used up, the
+ * first in the queue gives way to what is new; where nobody stands there, what is
+ * new is refused.
+ *
+ *	flow_queue[]     0: first, last   n: next, previous of entry n - 1
+ *
  * Invariants: a side's bit in flow.hashed is set exactly while its slot is in
  * flow_slots[]; an entry's bit in flow_live[type] is set exactly while its
  * state is FLOW_LIVE, in flow_used[] while it is not FLOW_FREE.
@@ -37,6 +47,8 @@
 #define FLOW_WORDS	(FLOW_MAX / FLOW_WORD_BITS)
 #define FLOW_SUMMARY	(FLOW_WORDS / FLOW_WORD_BITS)
 #define FLOW_SLOTS	(4 * FLOW_MAX)
+/** What flows that began at the host may have of @n: three quarters */
+#define FLOW_SHARE(n)	((n) - (n) / 4)
 
 static_assert(sizeof(struct flow_side) == 40, "no padding in a side");
 static_assert(sizeof(struct flow) == 256, "an entry is four cache lines");
@@ -64,6 +76,16 @@ struct flow_key {
 
 static_assert(sizeof(struct flow_key) == 38, "no padding in the hashed key");
 
+/**
+ * struct flow_queue - a link of the queue: a ring, which begins and ends at [0]
+ * @next:	index + 1 of the next one; 0: the last one, or not in the queue
+ * @prev:	the same of the one before
+ */
+struct flow_queue {
+	uint32_t next;
+	uint32_t prev;
+};
+
 static struct flow flow_table[FLOW_MAX];
 static uint32_t flow_slots[FLOW_SLOTS];
 static uint64_t flow_live[FLOW_TYPES][FLOW_WORDS];
@@ -72,6 +94,9 @@ static uint64_t flow_used[FLOW_WORDS];
 static uint64_t flow_full[FLOW_SUMMARY];
 static uint32_t flow_ended_head;
 static unsigned flow_running;
+/* Flows that began at the host, and the descriptors that they have */
+static unsigned flow_from_host, flow_from_host_fds;
+static struct flow_queue flow_queue[FLOW_MAX + 1];
 static struct siphash_key flow_hash_key;
 static const struct flow_ops *flow_type_ops[FLOW_TYPES];
 
@@ -173,6 +198,16 @@ static uint32_t flow_next_slot(uint32_t slot)
 	return (slot + 1) & (FLOW_SLOTS - 1);
 }
 
+/* A flow from the host begins (1) or ends (-1) */
+static void flow_count_from_host(const struct flow *f, int n)
+{
+	if (f->side[INI].place != FLOW_AT_HOST)
+		return;
+	flow_from_host += (unsigned)n;
+	/* From socket to socket takes two */
+	flow_from_host_fds += (unsigned)(f->type == FLOW_TCP_SPLICE ? 2 * n : n);
+}
+
 /**
  * flow_hash() - Make a flow found by one of its sides; it is live from now on
  * @f:		flow, new or live, this side not hashed yet
@@ -191,6 +226,8 @@ void flow_hash(struct flow *f, unsigned side)
 		slot = flow_next_slot(slot);
 	flow_slots[slot] = (index << 1 | side) + 1;
 	f->hashed |= (uint8_t)(1 << side);
+	if (f->state == FLOW_NEW)
+		flow_count_from_host(f, 1);
 	f->state = FLOW_LIVE;
 	flow_live[f->type][index / FLOW_WORD_BITS] |=
 		1ULL << index % FLOW_WORD_BITS;
@@ -272,6 +309,66 @@ struct flow *flow_lookup(uint8_t proto, const struct flow_side *key,
 }
 
 /**
+ * flow_trust() - A flow gives way to none any more
+ * @f:		flow, in the queue or not
+ * Return: true if it stood there until now
+ */
+bool flow_trust(struct flow *f)
+{
+	uint32_t n = flow_index(f) + 1;
+	struct flow_queue *q = &flow_queue[n];
+
+	if (!q->next && flow_queue[0].prev != n)
+		return false;
+	flow_queue[q->next].prev = q->prev;
+	flow_queue[q->prev].next = q->next;
+	*q = (struct flow_queue){ 0 };
+	return true;
+}
+
+/**
+ * flow_doubt() - A flow from the host gives way to new ones, the last to do so
+ * @f:		live flow; one that stands in the queue goes to its end
+ */
+void flow_doubt(struct flow *f)
+{
+	uint32_t n = flow_index(f) + 1, last;
+
+	assert(f->state == FLOW_LIVE);
+	flow_trust(f);
+	last = flow_queue[0].prev;
+	flow_queue[n] = (struct flow_queue){ .prev = last };
+	flow_queue[last].next = n;
+	flow_queue[0].prev = n;
+}
+
+/**
+ * flow_admit() - Whether another flow may begin at the host
+ * @fds:	descriptors that there are for flows
+ * @now:	time
+ *
+ * May end any flow that flow_doubt() was told of: nothing of it may be under way.
+ *
+ * Return: true if so; false (said in the log, at most once a second; the caller
+ *	   counts the drop) where they have their share, and none gives way
+ */
+bool flow_admit(unsigned fds, usec_t now)
+{
+	uint32_t first = flow_queue[0].next;
+
+	if (flow_from_host < FLOW_SHARE(FLOW_MAX) &&
+	    flow_from_host_fds < FLOW_SHARE(fds))
+		return true;
+	if (!first) {
+		warn_limited("Clients of forwarded ports have their share (%u "
+			     "flows): new ones refused", flow_from_host);
+		return false;
+	}
+	flow_type_ops[flow_at(first - 1)->type]->stop(flow_at(first - 1), now);
+	return true;
+}
+
+/**
  * flow_end() - End a flow: found by no lookup and no sweep any more
  * @f:		flow, new or live; its memory stays as it is until flow_reap()
  */
@@ -286,6 +383,9 @@ void flow_end(struct flow *f)
 	}
 	flow_live[f->type][index / FLOW_WORD_BITS] &=
 		~(1ULL << index % FLOW_WORD_BITS);
+	flow_trust(f);
+	if (f->state == FLOW_LIVE)
+		flow_count_from_host(f, -1);
 	f->state = FLOW_ENDED;
 	f->next = flow_ended_head;
 	flow_ended_head = index + 1;

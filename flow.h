@@ -13,6 +13,9 @@
  *
  * flow_end() takes the entry out of lookups and sweeps at once; its memory is
  * used again only after the turn, so events still queued for it find it ended.
+ *
+ * What began at the host may take no more than a share of all: who begins it asks
+ * flow_admit() before.
  */
 #ifndef FLOW_H
 #define FLOW_H
@@ -113,7 +116,8 @@ struct flow {
  * @name:	for messages
  * @guest_left:	the guest went away: end the flow, delivering or resetting as
  *		the protocol's rules say
- * @stop:	the daemon ends: the same, without waiting for anything
+ * @stop:	the daemon ends, or this one gives way to another, as of
+ *		flow_doubt(): the same, without waiting for anything
  */
 struct flow_ops {
 	const char *name;
@@ -140,6 +144,9 @@ struct flow *flow_new(enum flow_type type, uint8_t proto);
 void flow_hash(struct flow *f, unsigned side);
 struct flow *flow_lookup(uint8_t proto, const struct flow_side *key,
 			 unsigned *side);
+bool flow_admit(unsigned fds, usec_t now);
+void flow_doubt(struct flow *f);
+bool flow_trust(struct flow *f);
 void flow_end(struct flow *f);
 void flow_reap(void);
 bool flow_sweep(struct flow_cursor *c, enum flow_type type, unsigned max,

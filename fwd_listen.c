@@ -14,13 +14,16 @@
  *
  * State: the table of listeners, of which no more is touched than was ever in
  * use at once, and how many are; the first listener of each port, and the ports
- * that have one; the timer of those that are paused.
+ * that have one; the timer of those that are paused; how many descriptors the
+ * process may have.
  */
 #include "fwd_listen.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +31,8 @@
 
 /** How long a listener is paused */
 #define FWD_LISTEN_PAUSE	(100 * USEC_PER_MSEC)
+/** Descriptors that are neither a listener's nor a flow's, about as many */
+#define FWD_LISTEN_BESIDE	24
 /** As many as two ways, two protocols can have ports */
 #define FWD_LISTENERS	(256 * 1024)
 
@@ -48,6 +53,7 @@ static uint32_t fwd_listen_used;
 static uint32_t fwd_listen_free;
 static unsigned fwd_listen_now;
 static unsigned fwd_listen_paused;
+static rlim_t fwd_listen_fds;
 static struct timer fwd_listen_timer;
 static watch_fn fwd_listen_tcp, fwd_listen_udp;
 
@@ -250,6 +256,26 @@ static void fwd_listen_resume(struct timer *t, usec_t now)
 	}
 	if (fwd_listen_paused)
 		timer_arm(t, now + FWD_LISTEN_PAUSE);
+}
+
+/**
+ * fwd_listen_admit() - Whether a new client may be served
+ * @l:		listener that it came to
+ * @now:	time
+ *
+ * Those from the host may have a share of what there is, see flow_admit(). Others
+ * are the guest.
+ *
+ * Return: true if so
+ */
+bool fwd_listen_admit(const struct fwd_listener *l, usec_t now)
+{
+	unsigned others = fwd_listen_now + FWD_LISTEN_BESIDE;
+
+	if (l->way != FWD_IN)
+		return true;
+	return flow_admit(fwd_listen_fds > others ?
+			  (unsigned)fwd_listen_fds - others : 0, now);
 }
 
 /**
@@ -474,8 +500,11 @@ static int fwd_listen_way(uint8_t proto, enum fwd_way way)
  */
 int fwd_listen_start(uint8_t proto, watch_fn fn)
 {
+	struct rlimit r;
 	int rc = 0;
 
+	fwd_listen_fds = getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur > INT_MAX ?
+			 INT_MAX : r.rlim_cur;
 	*fwd_listen_fn_of(proto) = fn;
 	for (uint32_t i = 0; i < fwd_listen_used; i++) {
 		if (fwd_listeners[i].watch.fn && fwd_listeners[i].proto == proto)

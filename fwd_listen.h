@@ -53,6 +53,7 @@ struct fwd_listener *fwd_listen_on(uint8_t proto, enum fwd_way way,
 struct fwd_listener *fwd_listen_next(const struct fwd_listener *l);
 const uint64_t *fwd_listen_ports(uint8_t proto, enum fwd_way way);
 const struct port_rule *fwd_listen_rule(const struct fwd_listener *l);
+bool fwd_listen_admit(const struct fwd_listener *l, usec_t now);
 void fwd_listen_pause(struct fwd_listener *l, usec_t now);
 bool fwd_listen_leads_on(uint8_t proto, const struct flow_side *to);
 void fwd_listen_note(struct flow *f, int fd);

@@ -304,6 +304,11 @@ static void tcp_open_accepted(const struct fwd_listener *l, int fd,
 	struct endpoint from = addr_from_sockaddr(peer), at;
 	struct flow_side client, server;
 
+	if (!fwd_listen_admit(l, now)) {
+		drop(DROP_TABLE_FULL);
+		tcp_open_refuse(fd);
+		return;
+	}
 	if (addr_of_socket(fd, &at)) {
 		tcp_open_refuse(fd);
 		return;

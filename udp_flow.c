@@ -22,6 +22,9 @@
  * then: a client's, to another address of the guest's, or the guest's, from
  * another one of the host's. Who speaks may go on for ever.
  *
+ * A client's first datagram proves nothing, not even that it is there: its flow may
+ * give way to others until it has spoken after an answer, see flow_admit().
+ *
  * Timeout: 30 s until both sides spoke, then 180 s (RFC 4787 REQ-5: at least
  * two minutes), 10 s where it was a query to a DNS server (REQ-5 lets
  * well-known ports have less). Timers are armed when a flow begins and when
@@ -220,9 +223,15 @@ void udp_flow_spoke(struct flow *f, unsigned side, usec_t now)
 	struct udp_flow *u = udp_of(f);
 
 	u->last = now;
-	if (side == INI)
+	if (side == INI) {
+		if (u->replied)
+			flow_trust(f);
 		return;
+	}
 	u->heard = true;
+	/* the last one to give way, as long as it is in doubt */
+	if (flow_trust(f))
+		flow_doubt(f);
 	if (u->replied)
 		return;
 	u->replied = true;
@@ -482,10 +491,12 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 				   const struct flow_side *guest,
 				   const struct fwd_listener *l, usec_t now)
 {
-	struct flow *f = flow_new(FLOW_UDP, IPPROTO_UDP);
+	struct flow *f = NULL;
 	usec_t start;
 	int fd;
 
+	if (fwd_listen_admit(l, now))
+		f = flow_new(FLOW_UDP, IPPROTO_UDP);
 	if (!f) {
 		drop(DROP_TABLE_FULL);
 		return NULL;
@@ -501,6 +512,7 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 		drop(DROP_NO_SOCKET);
 		return NULL;
 	}
+	flow_doubt(f);
 	return f;
 }
 

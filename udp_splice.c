@@ -15,9 +15,10 @@
  *
  *	first datagram --> LIVE -- none for the timeout, guest left --> end
  *
- * Timeouts are those of udp_flow.c. A server that refuses is asked again with
- * the next datagram; the client cannot be told, as it is by the kernel where no
- * daemon is between. What does not fit a socket is dropped, and counted.
+ * Timeouts are those of udp_flow.c, and clients on the host give way as there. A
+ * server that refuses is asked again with the next datagram; the client cannot be
+ * told, as it is by the kernel where no daemon is between. What does not fit a
+ * socket is dropped, and counted.
  *
  * State: the datagrams of one flow that wait to be sent; none between events.
  */
@@ -203,6 +204,8 @@ static void udp_splice_replied(struct flow *f, usec_t now)
 
 	u->last = now;
 	u->heard = true;
+	if (flow_trust(f))
+		flow_doubt(f);
 	if (u->replied)
 		return;
 	u->replied = true;
@@ -280,13 +283,18 @@ static int udp_splice_start(struct flow *f, usec_t now)
 	return 0;
 }
 
-static struct flow *udp_splice_open(const struct flow_side *from,
+static struct flow *udp_splice_open(const struct fwd_listener *l,
+				    const struct flow_side *from,
 				    const struct flow_side *to, usec_t now)
 {
-	struct flow *f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
 	char text[5 * ADDR_STRLEN];
+	struct flow *f = NULL;
 	int rc;
 
+	/* Whose datagrams wait might be the one that gives way */
+	udp_splice_flush();
+	if (fwd_listen_admit(l, now))
+		f = flow_new(FLOW_UDP_SPLICE, IPPROTO_UDP);
 	if (!f) {
 		drop(DROP_TABLE_FULL);
 		return NULL;
@@ -297,8 +305,11 @@ static struct flow *udp_splice_open(const struct flow_side *from,
 	if (log_enabled(LOG_LEVEL_DEBUG))
 		debug("%s: %s", flow_text(f, text, sizeof(text)),
 		      rc ? strerror(-rc) : "new");
-	if (!rc)
+	if (!rc) {
+		if (l->way == FWD_IN)
+			flow_doubt(f);
 		return f;
+	}
 	if (rc == -EMFILE || rc == -ENFILE)
 		warn_limited("Out of file descriptors: new UDP flows refused");
 	drop(DROP_NO_SOCKET);
@@ -331,11 +342,13 @@ bool udp_splice_take(const struct fwd_listener *l, const struct flow_side *from,
 			drop(DROP_NO_ROUTE);
 			return true;
 		}
-		f = udp_splice_open(from, &to, now);
+		f = udp_splice_open(l, from, &to, now);
 		if (!f)
 			return true;
 	}
 	u = udp_splice_of(f);
+	if (u->replied)
+		flow_trust(f);
 	u->listener = l;
 	u->last = now;
 	udp_splice_queue(f, data);

@@ -435,6 +435,82 @@ def test_syn_flood_from_outside(daemon, net):
     calm(d)
 
 
+def strangers(net, n):
+    """Datagrams to port 7001, each from another port of nobody's."""
+    host, remote = macs(net)
+    base = pkt.eth(host, remote, pkt.IP4, pkt.ip4(
+        V4.blackhole, V4.host, pkt.UDP, pkt.udp(
+            V4.blackhole, V4.host, 0, 7001, b"?", check=0)))
+    raw = bytearray(base)
+    for i in range(n):
+        struct.pack_into("!H", raw, 34, 10000 + i)
+        yield raw
+
+
+def test_udp_flood_from_outside(daemon, net):
+    """More clients of a forwarded port than the table has room for, and all of
+    them lies: they take each other's place, and neither the guest's, nor that of
+    a client who is there."""
+    d = daemon("-q", "-t", "7002", "-u", "7001:7003", program=FEW)
+    g = d.connect()
+    g.hello(V4)
+    p, start, fds = Probe(g, net), time.monotonic(), d.fds()
+    u = net.remote.udp(V4.remote)
+    u.connect((V4.host, 7001))
+
+    def spoken_to(answer):
+        u.send(b"hi")
+        g.expect_udp(dport=7003, sport=u.getsockname()[1])
+        g.udp(V4.guest, V4.remote, 7003, u.getsockname()[1], answer)
+        assert u.recv(100) == answer
+    spoken_to(b"one")
+    spoken_to(b"two")
+    frames = strangers(net, 6000)
+    for _ in range(300):
+        raw_frames(net, [bytes(next(frames)) for _ in range(20)])
+        p.ask()
+    wait_for(lambda: p.ask() or d.fds() - fds > 3000, what="as many as may be")
+    assert d.fds() - fds < 3100
+    p.judge(300)
+    g.drain(0.1)
+    spoken_to(b"three")
+    # by the flow that there was: one of the guest's would come from elsewhere
+    g.udp(V4.guest, V4.remote, 7003, u.getsockname()[1], b"four")
+    assert u.recv(100) == b"four"
+    u.close()
+    served(g, net, 7002)
+    assert "Flow table full" not in d.stderr
+    said(d, time.monotonic() - start)
+    calm(d)
+
+
+def test_clients_leave_the_guest_its_own(daemon, net):
+    """More connections to a forwarded port than the table has room for: those
+    beyond their share are reset, and the guest opens what it likes."""
+    d = daemon("-q", "-t", "7001", program=FEW)
+    g = d.connect()
+    g.hello(V4)
+    p, start, fds = Probe(g, net), time.monotonic(), d.fds()
+    clients = []
+    for i in range(4300):
+        s = net.remote.socket(socket.AF_INET, socket.SOCK_STREAM)
+        s.setblocking(False)
+        s.connect_ex((V4.host, 7001))
+        clients.append(s)
+        if not i % 20:
+            p.ask()
+    d.wait_log("have their share")
+    assert d.fds() - fds < 3100
+    p.judge(100)
+    served(g, net)
+    for s in clients:
+        reset(s)
+    wait_for(lambda: g.drain(0.05) or d.fds() < fds + 10, what="all closed")
+    said(d, time.monotonic() - start)
+    served(g, net, 7001)
+    calm(d)
+
+
 def test_udp_port_scan(daemon, net):
     """Of the guest, 10,000 ports of a host that refuses each; and of the
     forwarded ports from outside."""

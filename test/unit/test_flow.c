@@ -372,6 +372,106 @@ TEST(guest_left_and_stop_reach_every_live_flow)
 	flow_type_ops[FLOW_TCP] = flow_type_ops[FLOW_UDP] = NULL;
 }
 
+/* A client's flow, or NULL where it is refused */
+static struct flow *client_make(enum flow_type type, uint32_t n, unsigned fds)
+{
+	struct flow *f = flow_admit(fds, 0) ? flow_new(type, IPPROTO_UDP) : NULL;
+
+	if (!f)
+		return NULL;
+	f->side[INI] = side_of(n, FLOW_AT_HOST);
+	f->side[TGT] = side_of(n, FLOW_AT_GUEST);
+	flow_hash(f, INI);
+	flow_hash(f, TGT);
+	return f;
+}
+
+static unsigned clients_make(enum flow_type type, unsigned fds)
+{
+	uint32_t n = 0;
+
+	while (n <= FLOW_MAX && client_make(type, n, fds))
+		n++;
+	return n;
+}
+
+/* Who is outside never has so much that the guest has nothing left */
+TEST(clients_have_a_share)
+{
+	struct flow *f;
+
+	flow_init();
+	CHECK_EQ(clients_make(FLOW_TCP, FLOW_MAX * 2), FLOW_MAX / 4 * 3);
+	for (uint32_t n = 0; n < FLOW_MAX / 4; n++)
+		CHECK(flow_make(FLOW_UDP, FLOW_MAX + n));
+	CHECK(!flow_new(FLOW_TCP, IPPROTO_TCP));
+	flow_end(flow_at(7));
+	flow_reap();
+	CHECK(client_make(FLOW_TCP, 7, FLOW_MAX * 2));
+	CHECK(!client_make(FLOW_TCP, FLOW_MAX, FLOW_MAX * 2));
+	end_all();
+
+	/* of the descriptors, too */
+	CHECK_EQ(clients_make(FLOW_UDP, 100), 75);
+	end_all();
+	CHECK_EQ(clients_make(FLOW_TCP_SPLICE, 100), 38);
+	end_all();
+	CHECK_EQ(clients_make(FLOW_TCP, 0), 0);
+
+	/* one that never lived counts for nothing */
+	f = flow_new(FLOW_UDP, IPPROTO_UDP);
+	f->side[INI].place = FLOW_AT_HOST;
+	flow_end(f);
+	flow_reap();
+	CHECK_EQ(clients_make(FLOW_UDP, 100), 75);
+	end_all();
+	flow_make(FLOW_UDP, 1);
+	CHECK_EQ(clients_make(FLOW_UDP, 4), 0 + 3);
+	end_all();
+}
+
+static void gives_way(struct flow *f)
+{
+	CHECK(client_make(FLOW_UDP, flow_index(f) + 1000, 8));
+	CHECK_EQ(f->state, FLOW_ENDED);
+	flow_reap();
+}
+
+/* The one that was in doubt for longest gives way, and the guest's never do */
+TEST(who_is_in_doubt_gives_way)
+{
+	static const struct flow_ops ops = { "test", end_one, end_one };
+	struct flow *f[6];
+
+	flow_init();
+	flow_register(FLOW_UDP, &ops);
+	for (unsigned i = 0; i < 6; i++) {
+		f[i] = client_make(FLOW_UDP, i, 8);
+		CHECK(!flow_trust(f[i]));
+		flow_doubt(f[i]);
+	}
+	CHECK(flow_trust(f[2]));
+	CHECK(!flow_trust(f[2]));
+	CHECK(flow_trust(f[5]));
+	flow_doubt(f[5]);
+	flow_doubt(f[0]);
+	gives_way(f[1]);
+	flow_end(f[3]);
+	flow_reap();
+	CHECK(client_make(FLOW_UDP, 100, 8));
+	gives_way(f[4]);
+	gives_way(f[5]);
+	gives_way(f[0]);
+	CHECK(!client_make(FLOW_UDP, 101, 8));
+	CHECK_EQ(f[2]->state, FLOW_LIVE);
+	/* alone in the queue */
+	flow_doubt(f[2]);
+	CHECK(flow_trust(f[2]));
+	flow_doubt(f[2]);
+	gives_way(f[2]);
+	end_all();
+}
+
 TEST(text_names_both_sides)
 {
 	static const struct flow_ops ops = { "TCP", ops_guest_left, ops_stop };

@@ -12,6 +12,7 @@
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -539,6 +540,92 @@ TEST(queries_of_clients_end_early)
 	CHECK_EQ(memlink_sent(), 1);
 	close(fd);
 	teardown();
+}
+
+/* A client that nobody has heard of says something, and is gone */
+static void stranger(void)
+{
+	const struct endpoint to = { .addr = addr(CLIENTS), .port = FORWARDED };
+	struct endpoint c;
+	int fd = host_socket(CLIENTS, 0, &c);
+
+	memlink_clear();
+	CHECK_EQ(host_sends(fd, &to, "?", 1), 1);
+	turns();
+	CHECK_EQ(memlink_sent(), 1);
+	close(fd);
+}
+
+static void answer(struct endpoint c)
+{
+	struct iovec iov = { (char[]){ "yes" }, 3 };
+	struct packet p = packet_to(CLIENTS, c.port, &iov);
+
+	p.sport = FORWARDED;
+	udp_input(&p, now);
+	flow_reap();
+}
+
+/* The descriptors that the clients of a port may have, and more of them */
+static void flood(void)
+{
+	for (unsigned i = 0; i < 150; i++)
+		stranger();
+}
+
+/*
+ * Clients whose addresses are lies leave the guest what it needs, and give way to
+ * each other: not the guest's own flows, nor a client that is there
+ */
+TEST(strangers_give_way)
+{
+	const struct endpoint to = { .addr = addr(CLIENTS), .port = FORWARDED };
+	struct rlimit was, low;
+	struct endpoint known, e;
+	int server = host_socket(CLIENTS, 0, &e), fd;
+	struct flow *own, *of_known;
+	unsigned most;
+
+	CHECK(!getrlimit(RLIMIT_NOFILE, &was));
+	low = was;
+	low.rlim_cur = 150;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &low));
+	setup_with(65520, true);
+	guest_sends(CLIENTS, e.port, "mine", 4);
+	own = only_flow();
+	fd = host_socket(CLIENTS, 0, &known);
+	host_sends(fd, &to, "hi", 2);
+	turns();
+	answer(known);
+	host_sends(fd, &to, "ho", 2);
+	turns();
+	CHECK_EQ(flow_count(), 2);
+	of_known = flow_at(!flow_index(own));
+	flood();
+	most = flow_count();
+	CHECK(most > 70 && most < 100);
+	CHECK_EQ(own->state, FLOW_LIVE);
+	CHECK_EQ(of_known->state, FLOW_LIVE);
+	CHECK_EQ(of_known->side[INI].rport, known.port);
+
+	/* answered, but no more: the last one to give way, and then it does */
+	host_sends(server, &to, "?", 1);
+	turns();
+	for (unsigned i = 0; i < 60; i++)
+		stranger();
+	answer(e);
+	CHECK_EQ(flow_count(), most);
+	for (unsigned i = 0; i < 60; i++)
+		stranger();
+	answer(e);
+	CHECK_EQ(flow_count(), most);
+	flood();
+	answer(e);
+	CHECK_EQ(flow_count(), most + 1);
+	close(fd);
+	close(server);
+	teardown();
+	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
 }
 
 TEST(forwarded_ports)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_listen.h"
 #include "guest.h"
 #include "lib/loop.h"
 #include "lib/slow.h"
@@ -428,6 +429,46 @@ TEST(without_descriptors)
 	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
 	CHECK_EQ(flow_count(), 0);
 	exchange("later");
+	teardown();
+}
+
+/*
+ * There may be one client: the first gives way to the second, and what it has said
+ * in the same turn still goes
+ */
+TEST(clients_give_way)
+{
+	struct rlimit was, low;
+	int second;
+
+	setup();
+	serve("127.0.0.1");
+	CHECK(!getrlimit(RLIMIT_NOFILE, &was));
+	low = was;
+	/* what listens, what is left to others, see fwd_listen.c, and one */
+	low.rlim_cur = fwd_listen_count() + 24 + 1;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &low));
+	CHECK_EQ(udp_init(&conf, now), 0);
+	client = dial("127.0.0.1");
+	second = dial("127.0.0.1");
+	CHECK_EQ(send(client, "one", 3, 0), 3);
+	CHECK_EQ(send(second, "second", 6, 0), 6);
+	turns();
+	CHECK_EQ(server_hears(), 3);
+	CHECK_EQ(server_hears(), 6);
+	CHECK_EQ(flow_count(), 1);
+	close(second);
+
+	/* who goes on after an answer stays, and the next one is refused */
+	exchange("hello");
+	exchange("again");
+	second = dial("127.0.0.1");
+	CHECK_EQ(send(second, "second", 6, 0), 6);
+	turns();
+	CHECK_EQ(server_hears(), -1);
+	close(second);
+	exchange("still here");
+	CHECK(!setrlimit(RLIMIT_NOFILE, &was));
 	teardown();
 }
 
