@@ -320,16 +320,6 @@ static void net_on_held(struct timer *t, usec_t now)
 		net_run_tx(&net_queues[NET_TX], now);
 }
 
-/* What waits was sent before a queue's end, and no kick will tell of it */
-static void net_end_hold(const struct net_queue *q)
-{
-	if (q != &net_queues[NET_TX] || !timer_armed(&net_held))
-		return;
-	net_on_held(&net_held, clock_now());
-	/* perhaps armed anew */
-	timer_cancel(&net_held);
-}
-
 /* Edge-triggered: each kick wakes once, and none need be read from an eventfd */
 static void net_on_kick(struct watch *w, uint32_t events, usec_t now)
 {
@@ -446,6 +436,21 @@ static void net_stop(struct net_queue *q)
 }
 
 /**
+ * vhost_net_end_hold() - The hypervisor is about to say something: what waits was
+ * sent before, and no kick will tell of it
+ * @now:	time
+ */
+void vhost_net_end_hold(usec_t now)
+{
+	if (!timer_armed(&net_held))
+		return;
+	net_on_held(&net_held, now);
+	/* perhaps armed anew: if the queue still runs then, ask for kicks */
+	timer_cancel(&net_held);
+	net_tx_soon();
+}
+
+/**
  * vhost_net_set_num() - Set a queue's size
  * @i:		queue
  * @num:	descriptors
@@ -527,7 +532,6 @@ int vhost_net_stop(unsigned i, uint32_t *base)
 
 	if (!q)
 		return -EINVAL;
-	net_end_hold(q);
 	net_stop(q);
 	*base = q->vq.last_avail;
 	return 0;
@@ -627,10 +631,8 @@ int vhost_net_enable(unsigned i, bool on)
 
 	if (!q)
 		return -EINVAL;
-	if (!on) {
-		net_end_hold(q);
+	if (!on)
 		net_put_down(q);
-	}
 	q->enabled = on;
 	net_soon();
 	return 0;

@@ -55,6 +55,7 @@ typedef void (*vhost_net_lost_fn)(usec_t now);
 
 const struct link_ops *vhost_net_init(vhost_net_lost_fn lost);
 void vhost_net_features(uint64_t features);
+void vhost_net_end_hold(usec_t now);
 int vhost_net_set_num(unsigned i, uint32_t num);
 int vhost_net_set_addr(unsigned i, const struct virtq_addr *a);
 int vhost_net_set_base(unsigned i, uint32_t base);

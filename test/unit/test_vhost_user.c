@@ -39,6 +39,10 @@ enum request {
 
 static struct vdriver d;
 static unsigned ups, downs, stops, frames_in;
+static const struct link_ops *ops;
+/* Frames that come wait so long for others; 0: not */
+static usec_t hold_for;
+static usec_t turn_now;
 static int peer = -1;
 static struct watch clock_watch;
 
@@ -47,12 +51,14 @@ static void on_readable(usec_t now)
 	struct frame f[LINK_BATCH];
 	unsigned n;
 
-	(void)now;
+	CHECK_EQ(now, turn_now);
 	do {
 		n = link_receive(f, LINK_BATCH);
 		frames_in += n;
 		link_release();
 	} while (n);
+	if (hold_for)
+		ops->hold(now + hold_for);
 }
 
 static void on_writable(usec_t now)
@@ -95,7 +101,7 @@ static void turns(void)
 
 		timer_sleep();
 		n = loop_wait(0);
-		now = clock_now();
+		now = turn_now = clock_now();
 		timer_run(now);
 		loop_dispatch(n, now);
 		link_flush();
@@ -117,8 +123,10 @@ static void setup(void)
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv));
 	peer = sv[1];
 	vdriver_open(&d);
-	link_init(vhost_user_init(&(struct server_conf){ -1, sv[0], false,
-							 on_stop }), &events);
+	hold_for = 0;
+	ops = vhost_user_init(&(struct server_conf){ -1, sv[0], false,
+						     on_stop });
+	link_init(ops, &events);
 	CHECK(!server_start(1));
 }
 
@@ -346,6 +354,47 @@ TEST(as_qemu_does)
 	close(call[1]);
 	teardown();
 	CHECK_EQ(downs, 1);
+}
+
+static bool wants_kick(void)
+{
+	return !(d.ring[1].used->flags & VRING_USED_F_NO_NOTIFY);
+}
+
+/* A frame that no kick tells of, as the driver was told that none is needed */
+static void held_frame(void)
+{
+	turns();
+	vdriver_chain(&d, 1, 0, &(struct vdriver_buf){ A, 72 }, 1);
+	CHECK(!wants_kick());
+	turns();
+}
+
+/* What waits is read before the hypervisor says what becomes of the queue */
+TEST(frames_that_wait)
+{
+	up(VHOST_NET_F_VERSION_1);
+	hold_for = 100 * USEC_PER_SEC;
+	send_frame();
+	held_frame();
+	CHECK_EQ(frames_in, 1);
+	CHECK_EQ(ask_state(SET_VRING_ENABLE, 1, 0), 0);
+	CHECK_EQ(frames_in, 2);
+	CHECK(wants_kick());
+	CHECK_EQ(ask_state(SET_VRING_ENABLE, 1, 1), 0);
+	held_frame();
+	stop(1, 3);
+	CHECK_EQ(frames_in, 3);
+	CHECK(wants_kick());
+	start(1, 3);
+	held_frame();
+	CHECK_EQ(frames_in, 3);
+	teardown();
+	CHECK_EQ(frames_in, 4);
+	for (unsigned q = 0; q < 2; q++) {
+		close(kick[q]);
+		close(call[q]);
+	}
 }
 
 TEST(without_protocol_features)
