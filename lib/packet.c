@@ -155,15 +155,16 @@ static bool packet_read_l4(struct packet *p, struct cur *c, bool csum_ok)
 	}
 }
 
-/* Whether a packet may come from the unspecified address */
+/* Whether a packet may come from the unspecified address: DHCP, see dhcp.c */
 static bool packet_may_lack_source(const struct packet *p)
 {
 	if (p->fragment)
 		return false;
 	if (p->proto == IPPROTO_UDP)
 		return p->ethertype == ETH_P_IP &&
-		       p->sport == DHCP_CLIENT_PORT &&
-		       p->dport == DHCP_SERVER_PORT;
+		       p->dport == DHCP_SERVER_PORT &&
+		       (p->sport == DHCP_CLIENT_PORT ||
+			addr_is_broadcast(&p->dst));
 	if (p->proto != IPPROTO_ICMPV6)
 		return false;
 	switch (p->icmp.type) {

@@ -513,7 +513,10 @@ void dhcp_init(const struct conf *c)
 bool dhcp_input(const struct packet *p)
 {
 	if (p->proto != IPPROTO_UDP || !addr_is_v4(&p->dst) ||
-	    p->sport != DHCP_CLIENT_PORT || p->dport != DHCP_SERVER_PORT)
+	    p->dport != DHCP_SERVER_PORT)
+		return false;
+	/* No rule says where from (RFC 2131 4.1), but relays send unicast */
+	if (p->sport != DHCP_CLIENT_PORT && !addr_is_broadcast(&p->dst))
 		return false;
 	dhcp_handle(p);
 	return true;

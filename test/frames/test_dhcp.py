@@ -59,6 +59,13 @@ def test_renew_unicast(guest):
     assert a.frame.ip.dst == GUEST
 
 
+def test_client_of_another_port(guest):
+    """Answered, on port 68: only where to is laid down (RFC 2131 4.1)."""
+    assert ask(guest, DISCOVER, sport=40000).type == OFFER
+    a = ask(guest, REQUEST, opt(50, pkt.addr2b(GUEST)), sport=40000)
+    assert a.type == ACK and a.frame.udp.dport == 68
+
+
 def test_rebind_broadcast(guest):
     a = ask(guest, REQUEST, src=GUEST, ciaddr=GUEST)
     assert a.type == ACK and a.yiaddr == GUEST

@@ -832,8 +832,12 @@ TEST(whose_packet_is_it)
 	p.sport = 68;
 	p.dport = 67;
 	CHECK(dhcp_input(&p));
-	p.sport = 67;
+	p.sport = 50000;
+	CHECK(dhcp_input(&p));
+	p.dst = test_addr("192.0.2.1");
 	CHECK(!dhcp_input(&p));
+	p.sport = 68;
+	CHECK(dhcp_input(&p));
 	p.sport = p.dport = 68;
 	CHECK(!dhcp_input(&p));
 	p.dport = 67;

@@ -507,6 +507,14 @@ TEST(unspecified_source)
 	craft_udp(&c, 67, 68, 240);
 	craft_end(&c);
 	refuse("not DHCP", DROP_IP_SOURCE);
+	craft_ip(&c, "0.0.0.0", "255.255.255.255");
+	craft_udp(&c, 50000, 67, 240);
+	craft_end(&c);
+	CHECK(parse_c());
+	craft_ip(&c, "0.0.0.0", "192.0.2.1");
+	craft_udp(&c, 50000, 67, 240);
+	craft_end(&c);
+	refuse("to one host, not from a DHCP client", DROP_IP_SOURCE);
 	for (unsigned i = 0; i < sizeof(icmp6_ok); i++) {
 		craft_ip(&c, "::", "ff02::2");
 		craft_icmp(&c, icmp6_ok[i], 16);

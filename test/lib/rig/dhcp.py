@@ -55,12 +55,12 @@ class Reply:
 
 
 def send(g, kind, opts=b"", src="0.0.0.0", dst="255.255.255.255", mac=None,
-         raw=None, **kw):
+         raw=None, sport=68, **kw):
     """Send one message; its transaction id."""
     xid = kw.pop("xid", None) or random.getrandbits(32)
     m = raw or bootp(g, (opt(53, bytes([kind])) if kind else b"") + opts +
                      b"\xff", xid, **kw)
-    g.send(g.eth(pkt.ip4(src, dst, pkt.UDP, pkt.udp(src, dst, 68, 67, m)),
+    g.send(g.eth(pkt.ip4(src, dst, pkt.UDP, pkt.udp(src, dst, sport, 67, m)),
                  dst=mac or (pkt.BCAST if dst.startswith("255") else None)))
     return xid
 
