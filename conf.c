@@ -238,15 +238,20 @@ static void conf_set_dns(const struct option_def *o, const char *value)
 		     CONF_DNS_MAX);
 }
 
+/* Behind those of a --search before, as name servers are */
 static void conf_set_search(const struct option_def *o, const char *value)
 {
 	unsigned n = 0;
 
 	wish.search = true;
-	if (strcmp(value, "none"))
-		option_check(o, value,
-			     value_domains(value, conf.search, CONF_SEARCH_MAX,
-					   &n));
+	if (!strcmp(value, "none")) {
+		conf.search_count = 0;
+		return;
+	}
+	option_check(o, value,
+		     value_domains(value, conf.search + conf.search_count,
+				   CONF_SEARCH_MAX - conf.search_count, &n));
+	n += conf.search_count;
 	if (n > CONF_SEARCH_MAX)
 		warn("--search: %u domains, the first %d are told", n,
 		     CONF_SEARCH_MAX);
@@ -466,8 +471,9 @@ static const struct option_def conf_options[] = {
 	  "default: those of " RESOLV_PATH ", with loopback ones remapped",
 	  conf_set_dns, NULL, 0 },
 	{ "search", NULL, 'S', "LIST", BOTH, NULL,
-	  "Search list told to the guest, spaces between domains; none: tell "
-	  "none; default: that of " RESOLV_PATH, conf_set_search, NULL, 0 },
+	  "Search list told to the guest, spaces between domains, may be "
+	  "repeated; none: tell none; default: that of " RESOLV_PATH,
+	  conf_set_search, NULL, 0 },
 	{ "dns-forward", NULL, 0, "ADDR", BOTH, NULL,
 	  "DNS that the guest sends to ADDR goes to --dns-host; one for each "
 	  "of IPv4 and IPv6; default: off",

@@ -401,10 +401,14 @@ TEST(the_last_wins)
 	CHECK_EQ(c->family[CONF_V4].dns_count, 1);
 	CHECK(is(&c->family[CONF_V6].dns[0], "2001:db8::53"));
 	c = PARSE("-S", "a.example", "-S", "b.example c.example");
-	CHECK_EQ(c->search_count, 2);
-	CHECK(!strcmp(c->search[0], "b.example"));
+	CHECK_EQ(c->search_count, 3);
+	CHECK(!strcmp(c->search[0], "a.example"));
+	CHECK(!strcmp(c->search[2], "c.example"));
 	CHECK_EQ(PARSE("-S", "a.example", "-S", "none")->search_count, 0);
-	CHECK_EQ(PARSE("-S", "a.example", "-S", ".")->search_count, 0);
+	c = PARSE("-S", "a.example", "-S", "none", "-S", "b.example");
+	CHECK(c->search_count == 1 && !strcmp(c->search[0], "b.example"));
+	CHECK_EQ(PARSE("-S", "a.example", "-S", ".")->search_count, 1);
+	CHECK_EQ(PARSE("-S", ".")->search_count, 0);
 	CHECK_EQ(PARSE("-S", "a.example . b.example")->search_count, 2);
 	c = PARSE("-t", "22", "-t", "none");
 	CHECK(c->tcp_ports.none && !c->tcp_ports.count);
@@ -442,6 +446,10 @@ TEST(many_names)
 	CHECK_EQ(RUN("-S", list), 0);
 	CHECK(one_line() && strstr(err, "--search: 34 domains"));
 	c = PARSE("-S", list);
+	CHECK(c->search_count == 32 && !strcmp(c->search[31], "d31"));
+	CHECK_EQ(RUN("-S", list, "-S", "more"), 0);
+	CHECK(strstr(err, "--search: 33 domains"));
+	c = PARSE("-S", list, "-S", "more");
 	CHECK(c->search_count == 32 && !strcmp(c->search[31], "d31"));
 	CHECK_EQ(RUN("-D", "192.0.2.1", "-D", "192.0.2.2", "-D", "192.0.2.3",
 		     "-D", "192.0.2.4", "-D", "192.0.2.5", "-D", "192.0.2.6",
