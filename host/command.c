@@ -304,6 +304,18 @@ static void command_allow_ping(void)
 	close(fd);
 }
 
+static bool command_has_name(const struct command *c)
+{
+	return c->hostname && *c->hostname;
+}
+
+static void command_set_name(const struct command *c)
+{
+	if (sethostname(c->hostname, strlen(c->hostname)))
+		warn("The command's host name is not %s: %s", c->hostname,
+		     strerror(errno));
+}
+
 /* What was cloned: init or, where it shares our PID namespace, the command */
 static void command_cloned(const struct command *c,
 			   const struct command_origin *o, int fd)
@@ -318,6 +330,8 @@ static void command_cloned(const struct command *c,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!c->same_pids)
 		command_mount_proc();
+	if (command_has_name(c))
+		command_set_name(c);
 	command_allow_ping();
 	command_wait(fd);
 
@@ -410,6 +424,8 @@ static pid_t command_clone(const struct command *c, unsigned long flags)
 	if (!c->same_pids)
 		flags |= CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC |
 			 CLONE_NEWUTS;
+	if (command_has_name(c))
+		flags |= CLONE_NEWUTS;
 	pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
 	return pid < 0 ? -errno : pid;
 }

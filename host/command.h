@@ -23,6 +23,7 @@
  * @same_pids:	in our PID namespace, without an init of its own
  * @same_user:	in our user namespace, or in @userns
  * @userns:	path of a user namespace to join before, or ""
+ * @hostname:	its host name, in a UTS namespace of its own; NULL or "": ours
  * @umask:	file mode creation mask to run with
  * @uid:	user to run as where we are the machine's root
  * @gid:	group, the same
@@ -32,6 +33,7 @@ struct command {
 	bool same_pids;
 	bool same_user;
 	const char *userns;
+	const char *hostname;
 	mode_t umask;
 	uid_t uid;
 	gid_t gid;

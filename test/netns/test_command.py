@@ -154,6 +154,15 @@ def test_no_pidns(run):
     assert out[1] != rp.ns_of(os.getpid())
 
 
+@pytest.mark.parametrize("opts", [(), ("--no-pidns",), ("--config-net",)])
+def test_host_name(run, opts):
+    """That of --hostname, for the command alone."""
+    before = os.uname().nodename
+    assert ok(run("-H", "inside", *opts, "uname", "-n")) == "inside\n"
+    assert ok(run(*opts, "uname", "-n")) == before + "\n"
+    assert os.uname().nodename == before
+
+
 def test_orphans_are_reaped(run, place):
     """Zombies of grandchildren do not pile up."""
     out = ok(run("sh", "-c", "for i in 1 2 3 4 5; do "

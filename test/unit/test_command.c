@@ -23,6 +23,7 @@ static char said[1024];
 static const char *script;
 static bool same_pids, ended;
 static char userns[64];
+static const char *hostname;
 static int signo;
 
 static void on_end(void)
@@ -46,6 +47,7 @@ static struct netns start(char *const *argv)
 	/* nobody, where the test is root */
 	command_start(&(struct command){ .argv = argv, .umask = 027,
 					 .userns = userns, .uid = 65534,
+					 .hostname = hostname,
 					 .same_user = *userns, .gid = 65534,
 					 .same_pids = same_pids }, &ns);
 	return ns;
@@ -126,6 +128,29 @@ TEST(is_root_in_its_own_place)
 	CHECK(answers("cat /proc/sys/net/ipv4/ping_group_range", "0\t0\n"));
 	CHECK_EQ(run_here("id -u; test -d /proc/$$ && echo $(($$ > 2))"), 0);
 	CHECK(!strcmp(said, "0\n1\n"));
+}
+
+/* Nobody else has it: not we, and not who shares our PID namespace */
+TEST(host_name)
+{
+	char before[80] = "", after[80] = "-";
+	char long_name[80] = "";
+
+	CHECK(!gethostname(before, sizeof(before) - 1));
+	hostname = "inside.example";
+	CHECK(answers("uname -n", "inside.example\n"));
+	CHECK_EQ(run_here("uname -n"), 0);
+	CHECK(!strcmp(said, "inside.example\n"));
+	memset(long_name, 'x', 65);
+	hostname = long_name;
+	CHECK_EQ(run("test $(uname -n) = $(cat /proc/sys/kernel/hostname)"), 0);
+	CHECK(strstr(said, "host name is not xxx"));
+	hostname = "";
+	CHECK_EQ(run("uname -n"), 0);
+	CHECK(!strncmp(said, before, strlen(before)));
+	hostname = NULL;
+	CHECK(!gethostname(after, sizeof(after) - 1));
+	CHECK(!strcmp(before, after));
 }
 
 /* Signals of ours, as the command should say its are */
