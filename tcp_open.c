@@ -93,6 +93,16 @@ static void tcp_unreachable(const struct flow_side *g, uint32_t seq, int error)
 }
 
 /*
+ * EADDRNOTAVAIL of connect() tells of ports that are used up; or, of IPv6, that
+ * there is no address: then UDP finds no way either
+ */
+static bool tcp_is_out_of_ports(const struct flow_side *g, int error)
+{
+	return error == EADDRNOTAVAIL &&
+	       (addr_is_v4(&g->local) || fwd_has_way(IPPROTO_UDP, g));
+}
+
+/*
  * connect() failed: refused is RST; unreachable is told as the host was told,
  * so that the guest's program sees the same error; a time-out is silence, which
  * the guest measures itself, and so is want of memory: it asks again.
@@ -102,9 +112,7 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 	const struct flow_side *g = tcp_guest_side(c);
 
 	debug("connect(): error %i", error);
-	/* Of IPv4, EADDRNOTAVAIL tells of ports that are used up */
-	if (fwd_is_cut_off(-error) &&
-	    !(error == EADDRNOTAVAIL && addr_is_v4(&g->local)))
+	if (fwd_is_cut_off(-error) && !tcp_is_out_of_ports(g, error))
 		error = ENETUNREACH;
 	switch (error) {
 	case EHOSTUNREACH:

@@ -424,6 +424,40 @@ TEST(no_family)
 	tf_teardown();
 }
 
+/* All ports that the host gives out are in use: refused, in either family */
+static void out_of_ports(const char *from, const char *to)
+{
+	static const char *const range =
+		"/proc/sys/net/ipv4/ip_local_port_range";
+	const struct endpoint any = { .addr = ADDR_ANY6, .port = 50001 };
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	union sockaddr_any sa;
+	socklen_t len = addr_to_sockaddr(&any, &sa);
+
+	tf_setup();
+	g.src = tf_addr(from);
+	g.dst = tf_addr(to);
+	g.dport = 80;
+	g.irs = (uint32_t)-1;
+	CHECK(!bind(fd, &sa.sa, len));
+	CHECK(hostns_address(to));
+	CHECK(hostns_write(range, "50001 50001"));
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	CHECK(hostns_write(range, "32768 60999"));
+	SAW(RST | ACK, 0, 0, 0);
+	CHECK(gone());
+	QUIET();
+	tf_teardown();
+	close(fd);
+}
+
+TEST(no_ports)
+{
+	out_of_ports("192.0.2.2", "198.51.100.33");
+	out_of_ports("2001:db8::2", "2001:db8:33::33");
+}
+
 /* The address that the guest's connections are to leave from is gone */
 TEST(no_outbound_address)
 {
