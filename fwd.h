@@ -4,8 +4,9 @@
  *
  * Address translation (--map-host-loopback, --map-guest-addr, --dns-forward,
  * loopback and shared addresses) and port forwarding rules. Rules are held
- * here, so that they can come and go at run time; fwd_listen.h holds the
- * sockets that listen by them, fwd_auto.h lets some follow the other side.
+ * here, so that they can come and go at run time; fwd_socket.h opens sockets by
+ * them, fwd_listen.h holds those that listen, fwd_auto.h lets some follow the
+ * other side.
  */
 #ifndef FWD_H
 #define FWD_H
@@ -28,15 +29,6 @@ enum fwd_way {
 	FWD_OUT,
 	FWD_WAYS
 };
-
-/** Receive buffer asked for of UDP sockets; cut to net.core.rmem_max, which still
- * doubles the default
- */
-#define FWD_UDP_RCVBUF	(4 * 1024 * 1024)
-/** Send buffer asked for, cut to net.core.wmem_max in the same way: as much as
- * waits in a router, for a network device's queue of 1000 packets
- */
-#define FWD_UDP_SNDBUF	(1024 * 1024)
 
 /** Families of struct fwd_port, bits */
 #define FWD_V4	1U
@@ -67,27 +59,17 @@ void fwd_init(const struct conf *c);
 const struct port_rule *fwd_rule(uint8_t proto, enum fwd_way way,
 				 unsigned index);
 unsigned fwd_families(const struct fwd_port *p);
-int fwd_listen_socket(const struct fwd_port *p);
 bool fwd_to_host(uint8_t proto, const struct flow_side *guest,
 		 struct flow_side *host);
 bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
 		  struct flow_side *guest);
 bool fwd_splice(enum fwd_way way, const struct port_rule *r,
 		const struct flow_side *from, struct flow_side *to);
-int fwd_socket(uint8_t proto, const struct flow_side *host);
-int fwd_set_device(int fd, const char *ifname);
-bool fwd_has_lost(const struct flow_side *host, usec_t now);
-bool fwd_is_stranded(int rc);
-bool fwd_has_way(uint8_t proto, const struct flow_side *guest);
-bool fwd_has_moved(uint8_t proto, const struct flow_side *guest,
-		   const struct addr *from, usec_t now);
-bool fwd_is_cut_off(int rc);
 void fwd_udp_hold(const struct flow_side *host);
 void fwd_udp_let_go(const struct flow_side *host);
 void fwd_udp_lead(const struct flow_side *to);
 void fwd_udp_lead_end(const struct flow_side *to);
 bool fwd_udp_led(enum fwd_way way, uint16_t port);
 bool fwd_udp_held(unsigned families, uint16_t port);
-int fwd_socket_alone(const struct flow_side *host);
 
 #endif /* FWD_H */

@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fwd_socket.h"
 #include "lib/log.h"
 
 /** How long a listener is paused */
@@ -182,7 +183,7 @@ int fwd_listen_open(const struct fwd_port *p)
 {
 	struct fwd_listen_ports *ports = fwd_listen_ports_of(p->proto, p->way);
 	struct fwd_listener *l;
-	int fd = fwd_listen_socket(p), rc;
+	int fd = fwd_socket_listen(p), rc;
 
 	if (fd < 0)
 		return fd;

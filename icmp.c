@@ -27,6 +27,7 @@
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "lib/bytes.h"
 #include "lib/log.h"
@@ -182,9 +183,10 @@ static bool icmp_is_outdated(struct flow *f, usec_t now)
 
 	if (i->paused)
 		return false;
-	if (!i->heard && fwd_has_moved(f->proto, g, &host->local, now))
+	if (!i->heard && fwd_socket_has_moved(f->proto, g, &host->local, now))
 		return true;
-	return fwd_has_lost(host, now) && fwd_has_way(f->proto, g);
+	return fwd_socket_has_lost(host, now) &&
+	       fwd_socket_has_way(f->proto, g);
 }
 
 static void icmp_on_timer(struct timer *t, usec_t now)
@@ -360,7 +362,7 @@ static int icmp_socket(uint8_t proto, const struct flow_side *host)
 {
 	const struct endpoint peer = { host->remote, 0, host->ifindex };
 	bool v4 = addr_is_v4(&host->remote);
-	int fd = fwd_socket(proto, host), rc = 0;
+	int fd = fwd_socket_open(proto, host), rc = 0;
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&peer, &sa);
 	const int on = 1;
@@ -392,7 +394,7 @@ static int icmp_socket_from(uint8_t proto, struct flow_side *host, uint16_t id)
 	return icmp_socket(proto, host);
 }
 
-/* What the kernel chose to speak from, for fwd_has_lost() */
+/* What the kernel chose to speak from, for fwd_socket_has_lost() */
 static void icmp_learn_local(int fd, struct flow_side *host)
 {
 	struct endpoint e;
@@ -467,7 +469,7 @@ static void icmp_refused(struct flow *f, const struct packet *p, int rc)
 	struct icmp_error e = { 0 };
 	uint8_t quote[ICMP6_QUOTE];
 
-	if (fwd_is_cut_off(rc))
+	if (fwd_socket_is_cut_off(rc))
 		rc = -ENETUNREACH;
 	e.host_errno = -rc;
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH) {
@@ -528,9 +530,9 @@ static void icmp_echo(const struct packet *p, usec_t now)
 		icmp_of(f)->last = now;
 		rc = icmp_try(f, p);
 	}
-	if (fwd_is_stranded(rc)) {
+	if (fwd_socket_is_stranded(rc)) {
 		rc = -ENETUNREACH;
-		if (fwd_has_way(p->proto, &guest)) {
+		if (fwd_socket_has_way(p->proto, &guest)) {
 			icmp_flow_close(f, now);
 			f = NULL;
 		}

@@ -34,6 +34,7 @@
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "fwd_listen.h"
 #include "guard/isolation.h"
 #include "guard/seccomp.h"
@@ -360,6 +361,7 @@ static void passt_modules_init(const struct conf *c, int pcap_fd, usec_t now)
 	flow_init();
 	frame_out_init(c->mtu);
 	fwd_init(c);
+	fwd_socket_init(c);
 	passt_link_init(c, pcap_fd);
 	tap_init(c);
 	arp_init(c);

@@ -26,6 +26,7 @@
 
 #include "fwd.h"
 #include "fwd_listen.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "host/tcpinfo.h"
 #include "icmp.h"
@@ -99,7 +100,7 @@ static void tcp_unreachable(const struct flow_side *g, uint32_t seq, int error)
 static bool tcp_is_out_of_ports(const struct flow_side *g, int error)
 {
 	return error == EADDRNOTAVAIL &&
-	       (addr_is_v4(&g->local) || fwd_has_way(IPPROTO_UDP, g));
+	       (addr_is_v4(&g->local) || fwd_socket_has_way(IPPROTO_UDP, g));
 }
 
 /*
@@ -112,7 +113,7 @@ static void tcp_connect_failed(struct tcp_conn *c, int error)
 	const struct flow_side *g = tcp_guest_side(c);
 
 	debug("connect(): error %i", error);
-	if (fwd_is_cut_off(-error) && !tcp_is_out_of_ports(g, error))
+	if (fwd_socket_is_cut_off(-error) && !tcp_is_out_of_ports(g, error))
 		error = ENETUNREACH;
 	switch (error) {
 	case EHOSTUNREACH:
@@ -239,12 +240,12 @@ struct tcp_conn *tcp_open_out(const struct packet *syn, usec_t now)
 		drop(DROP_NO_SOCKET);
 		return NULL;
 	}
-	fd = fwd_socket(IPPROTO_TCP, &h);
+	fd = fwd_socket_open(IPPROTO_TCP, &h);
 	if (fd < 0) {
 		drop(DROP_NO_SOCKET);
 		warn_limited("no socket for a connection of the guest: %s",
 			     strerror(-fd));
-		if (fwd_is_cut_off(fd))
+		if (fwd_socket_is_cut_off(fd))
 			tcp_unreachable(&g, syn->tcp.seq, ENETUNREACH);
 		return NULL;
 	}

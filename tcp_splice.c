@@ -46,6 +46,7 @@
 
 #include "fwd.h"
 #include "fwd_listen.h"
+#include "fwd_socket.h"
 #include "host/nssock.h"
 #include "host/tcpinfo.h"
 #include "lib/log.h"
@@ -498,7 +499,7 @@ static int tcp_splice_connect(const struct flow_side *to, usec_t now)
 	const struct endpoint e = { to->remote, to->rport, to->ifindex };
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
-	int fd = fwd_socket(IPPROTO_TCP, to), error;
+	int fd = fwd_socket_open(IPPROTO_TCP, to), error;
 	usec_t start;
 
 	if (fd < 0) {

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "fwd.h"
+#include "fwd_socket.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
 #include "udp_err.h"
@@ -23,7 +23,7 @@ static bool udp_off;
 
 /**
  * udp_init() - Get ready, listen on forwarded ports
- * @c:		configuration; fwd_init() has been called
+ * @c:		configuration; fwd_init() and fwd_socket_init() have been called
  * @now:	time
  * Return: 0, or a negative error code of a port that was asked for and cannot
  *	   be had (said in the log)
@@ -58,7 +58,7 @@ static void udp_refuse(const struct flow_side *guest, const struct packet *run,
 		udp_drop_run(run, DROP_TABLE_FULL);
 		return;
 	}
-	if (fwd_is_cut_off(rc))
+	if (fwd_socket_is_cut_off(rc))
 		rc = -ENETUNREACH;
 	e.host_errno = -rc;
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH)
@@ -99,7 +99,7 @@ void udp_input(const struct packet *run, usec_t now)
 		run = udp_in_send(f, run);
 		if (!run)
 			return;
-		if (!fwd_has_way(IPPROTO_UDP, &guest)) {
+		if (!fwd_socket_has_way(IPPROTO_UDP, &guest)) {
 			udp_refuse(&guest, run, -ENETUNREACH);
 			return;
 		}

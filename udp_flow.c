@@ -60,6 +60,7 @@
 
 #include "fwd.h"
 #include "fwd_listen.h"
+#include "fwd_socket.h"
 #include "lib/log.h"
 #include "lib/nomem.h"
 #include "lib/slow.h"
@@ -159,8 +160,9 @@ void udp_flow_close(struct flow *f, usec_t now)
 /* IPv6 sends from what is no more, and there is something else to send from */
 static bool udp_flow_is_outdated(struct flow *f, usec_t now)
 {
-	return !udp_of(f)->stalled && fwd_has_lost(udp_host_side(f), now) &&
-	       fwd_has_way(IPPROTO_UDP, udp_guest_side(f));
+	return !udp_of(f)->stalled &&
+	       fwd_socket_has_lost(udp_host_side(f), now) &&
+	       fwd_socket_has_way(IPPROTO_UDP, udp_guest_side(f));
 }
 
 /* A client goes to where its rule leads no more: the guest has another address */
@@ -190,8 +192,8 @@ static bool udp_flow_is_astray(struct flow *f, usec_t now)
 		return false;
 	if (u->guest == TGT)
 		return udp_flow_is_misled(f);
-	return fwd_has_moved(IPPROTO_UDP, udp_guest_side(f),
-			     &udp_host_side(f)->local, now);
+	return fwd_socket_has_moved(IPPROTO_UDP, udp_guest_side(f),
+				    &udp_host_side(f)->local, now);
 }
 
 static void udp_flow_on_timer(struct timer *t, usec_t now)
@@ -266,8 +268,9 @@ static int udp_flow_setup(int fd, const struct flow_side *host,
 			  const char *ifname)
 {
 	bool v4 = addr_is_v4(&host->remote);
-	const int on = 1, rcvbuf = FWD_UDP_RCVBUF, sndbuf = FWD_UDP_SNDBUF;
-	int rc = fwd_set_device(fd, ifname);
+	const int rcvbuf = FWD_SOCKET_RCVBUF, sndbuf = FWD_SOCKET_SNDBUF;
+	const int on = 1;
+	int rc = fwd_socket_set_device(fd, ifname);
 
 	/* speaking from --outbound's address, it is bound to --outbound-if */
 	if (rc == -EPERM)
@@ -318,8 +321,8 @@ static int udp_flow_socket(const struct flow_side *host)
 
 	if (!host->lport || fwd_udp_held(family, host->lport) ||
 	    fwd_listen_on(IPPROTO_UDP, FWD_IN, host->lport))
-		return fwd_socket(IPPROTO_UDP, host);
-	return fwd_socket_alone(host);
+		return fwd_socket_open(IPPROTO_UDP, host);
+	return fwd_socket_open_alone(host);
 }
 
 /* A connected socket, @host completed, bound to @ifname unless that is "" */

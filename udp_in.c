@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "fwd.h"
+#include "fwd_socket.h"
 #include "lib/nomem.h"
 #include "lib/stats.h"
 #include "udp_conv.h"
@@ -251,7 +251,7 @@ static bool udp_in_full(int rc)
 	return rc == -EAGAIN || nomem(-rc);
 }
 
-/* Return: false: see fwd_is_stranded() */
+/* Return: false: see fwd_socket_is_stranded() */
 static bool udp_in_send_batch(struct flow *f)
 {
 	bool again = false;
@@ -270,7 +270,7 @@ static bool udp_in_send_batch(struct flow *f)
 			/* most likely an error of a datagram sent before */
 			udp_err_drain(f);
 			again = true;
-		} else if (fwd_is_stranded(rc)) {
+		} else if (fwd_socket_is_stranded(rc)) {
 			return false;
 		} else {
 			udp_in_failed(f, rc, &batch.data[i++]);
@@ -300,7 +300,7 @@ static void udp_in_answer(struct flow *f, const struct packet *run)
  * @f:		the flow of all of them
  * @run:	linked by @next, in order
  * Return: NULL; or the first packet that has to be sent again by another flow:
- *	   this one's is stranded, see fwd_is_stranded()
+ *	   this one's is stranded, see fwd_socket_is_stranded()
  */
 const struct packet *udp_in_send(struct flow *f, const struct packet *run)
 {

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/nomem.h"
@@ -115,7 +116,7 @@ void udp_splice_flush(void)
 		struct udp_splice *u = udp_splice_of(batch.flow);
 		int error = udp_send(u->watch.fd, batch.msg, batch.count);
 
-		if (fwd_is_stranded(-error))
+		if (fwd_socket_is_stranded(-error))
 			udp_splice_strand(u);
 	}
 	batch.count = 0;
@@ -240,10 +241,10 @@ static int udp_splice_connect(const struct flow_side *server)
 {
 	const struct endpoint e = { server->remote, server->rport,
 				    server->ifindex };
-	const int rcvbuf = FWD_UDP_RCVBUF;
+	const int rcvbuf = FWD_SOCKET_RCVBUF;
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
-	int fd = fwd_socket(IPPROTO_UDP, server), error;
+	int fd = fwd_socket_open(IPPROTO_UDP, server), error;
 
 	if (fd < 0)
 		return fd;

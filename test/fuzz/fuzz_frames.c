@@ -32,6 +32,7 @@
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "icmp.h"
 #include "lib/bytes.h"
@@ -174,6 +175,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	flow_init();
 	frame_out_init(conf.mtu);
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	memlink_init(tap_events());
 	tap_init(&conf);
 	arp_init(&conf);

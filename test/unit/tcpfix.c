@@ -16,6 +16,7 @@
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "lib/bytes.h"
 #include "lib/loop.h"
@@ -120,6 +121,7 @@ void tf_setup_mtu(unsigned mtu)
 	guest_learn_mac(mac);
 	frame_out_init(mtu);
 	fwd_init(&tf_conf);
+	fwd_socket_init(&tf_conf);
 	CHECK_EQ(tcp_init(&tf_conf, tf_now), 0);
 	seen = queued_count = 0;
 	fds = fd_count();

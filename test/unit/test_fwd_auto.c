@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "fwd_listen.h"
+#include "fwd_socket.h"
 #include "host/nssock.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
@@ -91,6 +92,7 @@ static struct port_rule *rule(struct portspec *s, const char *at,
 static void listen_anew(void)
 {
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	CHECK_EQ(fwd_listen_start(IPPROTO_TCP, on_event), 0);
 	CHECK_EQ(fwd_listen_start(IPPROTO_UDP, on_event), 0);
 }
@@ -486,7 +488,7 @@ TEST(udp_port_of_flows)
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 
 	setup_all();
-	flow = fwd_socket(IPPROTO_UDP, &h);
+	flow = fwd_socket_open(IPPROTO_UDP, &h);
 	CHECK(!connect(flow, &sa.sa, len));
 	in = udp(GUEST, "::", PORT);
 	later();
@@ -498,7 +500,7 @@ TEST(udp_port_of_flows)
 	close(in);
 	later();
 	/* but not beside another's socket, that shares or not */
-	other = fwd_socket(IPPROTO_UDP, &h);
+	other = fwd_socket_open(IPPROTO_UDP, &h);
 	in = udp(GUEST, "::", PORT);
 	later();
 	ON(PORT, "");

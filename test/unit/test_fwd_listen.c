@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fwd_socket.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
 
@@ -58,6 +59,7 @@ static int start(void)
 	int rc;
 
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	rc = fwd_listen_start(IPPROTO_TCP, on_event);
 	return rc ? rc : fwd_listen_start(IPPROTO_UDP, on_event);
 }
@@ -434,7 +436,7 @@ TEST(udp_port_shared_with_flows)
 	rule(&conf.udp_ports, "::", 2000, 2000);
 	conf.udp_ports.rule[0].automatic = true;
 	CHECK_EQ(start(), 0);
-	fd = fwd_socket(IPPROTO_UDP, &h);
+	fd = fwd_socket_open(IPPROTO_UDP, &h);
 	CHECK(fd >= 0);
 	p = (struct fwd_port){ .rule = fwd_rule(IPPROTO_UDP, FWD_IN, 0),
 			       .port = 2000, .proto = IPPROTO_UDP,

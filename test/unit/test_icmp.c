@@ -19,6 +19,7 @@
 #include "flow.h"
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "lib/bytes.h"
 #include "lib/checksum.h"
@@ -70,6 +71,7 @@ static void setup_forbidden(unsigned mtu)
 	guest_learn_mac(mac);
 	frame_out_init(mtu);
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	CHECK_EQ(icmp_init(&conf, now), 0);
 }
 

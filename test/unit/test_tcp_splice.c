@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "host/tcpinfo.h"
 #include "lib/loop.h"
@@ -114,6 +115,7 @@ static void setup(void)
 	flow_init();
 	guest_init(&(struct guest_conf){ .addr4 = ADDR_ANY4 });
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	CHECK_EQ(tcp_init(&conf, now), 0);
 	setup_pipes();
 	fds = fd_count();

@@ -17,6 +17,7 @@
 
 #include "fwd.h"
 #include "fwd_listen.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "lib/loop.h"
 #include "lib/slow.h"
@@ -78,6 +79,7 @@ static void setup_to(uint16_t to)
 	flow_init();
 	guest_init(&(struct guest_conf){ .addr4 = ADDR_ANY4 });
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	CHECK_EQ(udp_init(&conf, now), 0);
 	fds = fd_count();
 }

@@ -11,6 +11,7 @@
 
 #include "frame_out.h"
 #include "fwd.h"
+#include "fwd_socket.h"
 #include "guest.h"
 #include "lib/loop.h"
 #include "test/unit/hostns.h"
@@ -62,6 +63,7 @@ void setup_with(unsigned mtu, bool forward)
 	guest_learn_mac(mac);
 	frame_out_init(mtu);
 	fwd_init(&conf);
+	fwd_socket_init(&conf);
 	CHECK_EQ(udp_init(&conf, now), 0);
 }
 
