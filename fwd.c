@@ -3,9 +3,8 @@
  * fwd: given a new flow's one side, what is the other
  *
  * Owns the forwarding rules, one list a protocol and way, copied from the
- * command line so that they can come and go later; and knows how many flows hold
- * each UDP port of the host's, or lead to one past the link. Translation, the
- * first that applies:
+ * command line so that they can come and go later. Translation, the first that
+ * applies:
  *
  *	guest sends to                          the host's socket speaks to
  *	--dns-forward, port 53 or 853           --dns-host, same port
@@ -51,10 +50,6 @@ struct fwd_rules {
 
 static const struct conf *fwd_conf;
 static struct fwd_rules fwd_tcp[FWD_WAYS], fwd_udp[FWD_WAYS];
-/* Flows whose UDP socket has a port of the host's: of IPv4, of IPv6 */
-static uint32_t fwd_held[2][65536];
-/* Flows past the link that lead to a UDP port: of the namespace, of the host */
-static uint32_t fwd_led[FWD_WAYS][65536];
 
 static struct fwd_rules *fwd_rules_of(uint8_t proto, enum fwd_way way)
 {
@@ -346,73 +341,4 @@ bool fwd_splice(enum fwd_way way, const struct port_rule *r,
 		return false;
 	to->local = addr_is_v4(&to->remote) ? ADDR_ANY4 : ADDR_ANY6;
 	return true;
-}
-
-static uint32_t *fwd_held_of(const struct flow_side *host)
-{
-	return &fwd_held[!addr_is_v4(&host->remote)][host->lport];
-}
-
-/**
- * fwd_udp_hold() - A flow's UDP socket has a port of the host's from here on
- * @host:	the flow's side, its @lport set
- */
-void fwd_udp_hold(const struct flow_side *host)
-{
-	++*fwd_held_of(host);
-}
-
-/**
- * fwd_udp_let_go() - It has it no more
- * @host:	as for fwd_udp_hold()
- */
-void fwd_udp_let_go(const struct flow_side *host)
-{
-	--*fwd_held_of(host);
-}
-
-/**
- * fwd_udp_held() - Whether flows of ours hold a UDP port
- * @families:	FWD_V4, FWD_V6, or both: either will do
- * @port:	the port, host order
- * Return: true if so: it is not other daemons', and may be shared
- */
-bool fwd_udp_held(unsigned families, uint16_t port)
-{
-	return (families & FWD_V4 && fwd_held[0][port]) ||
-	       (families & FWD_V6 && fwd_held[1][port]);
-}
-
-static uint32_t *fwd_led_of(const struct flow_side *to)
-{
-	return &fwd_led[to->place == FLOW_AT_NS ? FWD_IN : FWD_OUT][to->rport];
-}
-
-/**
- * fwd_udp_lead() - A flow past the link leads to a UDP port from here on
- * @to:		the server's side
- */
-void fwd_udp_lead(const struct flow_side *to)
-{
-	++*fwd_led_of(to);
-}
-
-/**
- * fwd_udp_lead_end() - It is over
- * @to:		as for fwd_udp_lead()
- */
-void fwd_udp_lead_end(const struct flow_side *to)
-{
-	--*fwd_led_of(to);
-}
-
-/**
- * fwd_udp_led() - Whether flows past the link lead to a UDP port
- * @way:	which way
- * @port:	the server's, host order
- * Return: true if so
- */
-bool fwd_udp_led(enum fwd_way way, uint16_t port)
-{
-	return fwd_led[way][port];
 }

@@ -65,11 +65,5 @@ bool fwd_to_guest(const struct port_rule *r, const struct flow_side *host,
 		  struct flow_side *guest);
 bool fwd_splice(enum fwd_way way, const struct port_rule *r,
 		const struct flow_side *from, struct flow_side *to);
-void fwd_udp_hold(const struct flow_side *host);
-void fwd_udp_let_go(const struct flow_side *host);
-void fwd_udp_lead(const struct flow_side *to);
-void fwd_udp_lead_end(const struct flow_side *to);
-bool fwd_udp_led(enum fwd_way way, uint16_t port);
-bool fwd_udp_held(unsigned families, uint16_t port);
 
 #endif /* FWD_H */

@@ -40,6 +40,7 @@
 #include <time.h>
 
 #include "fwd_listen.h"
+#include "fwd_udp.h"
 #include "lib/log.h"
 
 /** Within a second, on a machine that is busy as well */

@@ -61,6 +61,7 @@
 #include "fwd.h"
 #include "fwd_listen.h"
 #include "fwd_socket.h"
+#include "fwd_udp.h"
 #include "lib/log.h"
 #include "lib/nomem.h"
 #include "lib/slow.h"

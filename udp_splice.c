@@ -33,6 +33,7 @@
 
 #include "fwd.h"
 #include "fwd_socket.h"
+#include "fwd_udp.h"
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/nomem.h"

@@ -20,6 +20,7 @@
 
 #include "fwd_listen.h"
 #include "fwd_socket.h"
+#include "fwd_udp.h"
 #include "host/nssock.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
