@@ -388,7 +388,7 @@ bool fwd_socket_has_lost(const struct flow_side *host, usec_t now)
 	/* Searches for a port, where few are free */
 	start = slow_clock();
 	fd = fwd_socket_open(IPPROTO_UDP, &any);
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	if (fd >= 0)
 		close(fd);
 	return fd == -EADDRNOTAVAIL;
@@ -459,7 +459,7 @@ bool fwd_socket_has_moved(uint8_t proto, const struct flow_side *guest,
 	/* Searches for a port, where few are free */
 	start = slow_clock();
 	fd = fwd_socket_connect_like(proto, guest);
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	if (fd < 0)
 		return false;
 	addr_of_socket(fd, &e);

@@ -174,7 +174,7 @@ static bool tcp_connect(struct tcp_conn *c, int fd, usec_t now)
 	/* Searches for a port where most lead to that destination already */
 	start = slow_clock();
 	rc = connect(fd, &sa.sa, len) ? -errno : 0;
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	if (!rc || rc == -EINPROGRESS)
 		return true;
 	tcp_connect_failed(c, -rc);

@@ -511,7 +511,7 @@ static int tcp_splice_connect(const struct flow_side *to, usec_t now)
 	/* Searches for a port where most lead to that server already */
 	start = slow_clock();
 	error = connect(fd, &sa.sa, len) ? errno : 0;
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	if (!error || error == EINPROGRESS)
 		return fd;
 	close(fd);

@@ -477,7 +477,7 @@ int udp_flow_open_outbound(const struct flow_side *guest, uint16_t port,
 	/* Looks through all sockets that share the port */
 	start = slow_clock();
 	fd = udp_flow_connect_from(&f->side[TGT], port);
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	return udp_flow_start(f, fd, now);
 }
 
@@ -511,7 +511,7 @@ struct flow *udp_flow_open_inbound(const struct flow_side *host,
 	/* Looks through all sockets that share the port */
 	start = slow_clock();
 	fd = udp_flow_connect_inbound(f, l);
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	if (udp_flow_start(f, fd, now)) {
 		drop(DROP_NO_SOCKET);
 		return NULL;

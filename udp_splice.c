@@ -265,7 +265,7 @@ static int udp_splice_start(struct flow *f, usec_t now)
 	int fd = udp_splice_connect(&f->side[TGT]), rc;
 
 	/* Searches for a port, where few are free */
-	slow_call(now, slow_clock() - start);
+	slow_done(now, start);
 	if (fd < 0)
 		return fd;
 	*u = (struct udp_splice){

@@ -51,7 +51,7 @@ usec_t slow_clock(void)
 }
 
 /**
- * slow_call() - Count a call
+ * slow_call() - Count a call that took so long
  * @now:	turn's time, usec
  * @took:	how long it took by slow_clock(), usec
  */
@@ -65,4 +65,14 @@ void slow_call(usec_t now, usec_t took)
 	slow_spent += took;
 	if (slow_spent > SLOW_TURN)
 		slow_over = now;
+}
+
+/**
+ * slow_done() - Count a call that ends now
+ * @now:	turn's time, usec
+ * @start:	slow_clock() before it
+ */
+void slow_done(usec_t now, usec_t start)
+{
+	slow_call(now, slow_clock() - start);
 }

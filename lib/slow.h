@@ -26,5 +26,6 @@ bool slow_held(usec_t now);
 bool slow_lately(usec_t now);
 usec_t slow_clock(void);
 void slow_call(usec_t now, usec_t took);
+void slow_done(usec_t now, usec_t start);
 
 #endif /* LIB_SLOW_H */

@@ -58,6 +58,22 @@ TEST(sleep_is_no_work)
 		;
 }
 
+TEST(calls_count_by_their_work)
+{
+	const struct timespec t = { .tv_nsec = 20 * 1000 * 1000 };
+	usec_t start = slow_clock();
+
+	nanosleep(&t, NULL);
+	slow_done(5, start);
+	CHECK(!slow_held(5));
+	start = slow_clock();
+	while (slow_clock() - start <= SLOW_TURN)
+		;
+	slow_done(5, start);
+	CHECK(slow_held(5));
+	CHECK(!slow_held(6));
+}
+
 int main(int argc, char **argv)
 {
 	return unit_main(argc, argv);
