@@ -7,6 +7,7 @@
  * if asked to, where one turn follows another closely we look for events a while
  * before we sleep, as long as that finds some; where it does not, it costs a look
  * in a while (as KVM's halt polling, Documentation/virt/kvm/halt-polling.rst).
+ * After a turn that took long none does: see LOOP_SHORT.
  *
  * State: the epoll descriptor, whether looking pays, and the events of the turn
  * under way. An event is forgotten when its watch is deleted, so a watch that is
@@ -26,13 +27,15 @@
 /** Most events of one turn */
 #define LOOP_EVENTS 256
 
+/** Turns further apart are not worth looking for, usec */
+#define LOOP_CLOSE	60
 /**
- * Turns further apart are not worth looking for, usec; one that moves bulk data
- * takes longer by itself, and the guest needs the processor
+ * A turn that takes longer moves bulk data, usec: the guest, which makes that
+ * data or takes it, needs the processor
  */
-#define LOOP_CLOSE	25
-/** Looks before sleep: as long as two or three wake-ups take */
-#define LOOP_LOOKS	100
+#define LOOP_SHORT	20
+/** Looks before sleep: as long as a few wake-ups take */
+#define LOOP_LOOKS	200
 /** Confidence in looking: what finds adds 1, what does not takes 2 */
 #define LOOP_TRUST_MAX	8
 #define LOOP_TRUST_LOSS	2
@@ -123,6 +126,7 @@ void loop_look_first(void)
 static bool loop_may_look(void)
 {
 	return loop_looks && loop_is_close &&
+	       clock_now() - loop_last < LOOP_SHORT &&
 	       (loop_trust || !(loop_sleeps++ % LOOP_TRIAL));
 }
 

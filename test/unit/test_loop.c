@@ -28,6 +28,14 @@ int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 	return epoll_pwait(fd, events, n, timeout, NULL);
 }
 
+/* How long the turn before took, and what time it is after it */
+static usec_t worked, after;
+
+usec_t clock_now(void)
+{
+	return after;
+}
+
 static struct watch watches[WATCHES];
 static unsigned calls[WATCHES];
 static uint32_t last_events;
@@ -101,6 +109,7 @@ static void on_late(struct watch *w, uint32_t events, usec_t now)
 static unsigned looks(usec_t *now, usec_t apart)
 {
 	waits = 0;
+	after = *now + worked;
 	*now += apart;
 	loop_dispatch(loop_wait(1), *now);
 	return waits;
@@ -138,13 +147,22 @@ TEST(looks_before_it_sleeps)
 		CHECK_EQ(looks(&now, 10), 2);
 	CHECK_EQ(calls[0], 100);
 
+	/* Not after a turn that moved much, whatever came before */
+	worked = 20;
+	for (unsigned i = 0; i < 200; i++)
+		CHECK_EQ(looks(&now, 30), 1);
+	worked = 19;
+	for (unsigned i = 0; i < 200; i++)
+		CHECK_EQ(looks(&now, 30), 2);
+	worked = 0;
+
 	/* A pause ends it, at once; so do events that do not come */
 	late_fd = -1;
-	CHECK_EQ(looks(&now, 5000), 101);
+	CHECK_EQ(looks(&now, 5000), 201);
 	CHECK_EQ(looks(&now, 10), 1);
-	CHECK_EQ(looks(&now, 10), 101);
-	CHECK_EQ(looks(&now, 10), 101);
-	CHECK_EQ(looks(&now, 10), 101);
+	CHECK_EQ(looks(&now, 10), 201);
+	CHECK_EQ(looks(&now, 10), 201);
+	CHECK_EQ(looks(&now, 10), 201);
 	CHECK_EQ(looks(&now, 10), 1);
 	/* Who does not want to sleep does not look either */
 	waits = 0;
