@@ -82,7 +82,8 @@ unsigned pasta_open(const struct conf *c, mode_t mask, int fds[])
 			.argv = n->command, .same_pids = n->no_pidns,
 			.same_user = n->netns_only || *n->userns,
 			.userns = n->userns, .umask = mask,
-			.hostname = c->hostname, .uid = c->uid, .gid = c->gid }, &pasta_ns);
+			.hostname = c->hostname, .uid = c->uid,
+			.gid = c->gid }, &pasta_ns);
 		break;
 	case CONF_NS_PID:
 		pasta_open_pid(n);
