@@ -356,22 +356,29 @@ def test_guest_acknowledges_nothing(daemon, net):
     calm(d)
 
 
-def test_accept_storm(daemon, net):
-    """Thousands of clients at once, of whom the guest answers none."""
-    n = 4000
-    d = daemon("-q", "-t", "7001")
-    g = d.connect()
-    g.hello(V4)
-    p, start = Probe(g, net), time.monotonic()
-    fds, clients = d.fds(), []
+def storm(net, n, probe):
+    """So many connect to the forwarded port at once; the guest, which asks
+    meanwhile, answers none. Return their sockets."""
+    clients = []
     for i in range(n):
         s = net.remote.socket(socket.AF_INET, socket.SOCK_STREAM)
         s.setblocking(False)
         s.connect_ex((V4.host, 7001))
         clients.append(s)
         if not i % 20:
-            p.ask()
-            g.q.clear()
+            probe.ask()
+            probe.g.q.clear()
+    return clients
+
+
+def test_accept_storm(daemon, net):
+    """Thousands of clients at once, of whom the guest answers none."""
+    n = 4000
+    d = daemon("-q", "-t", "7001")
+    g = d.connect()
+    g.hello(V4)
+    p, start, fds = Probe(g, net), time.monotonic(), d.fds()
+    clients = storm(net, n, p)
     for _ in range(50):
         p.ask()
         g.q.clear()
@@ -491,14 +498,7 @@ def test_clients_leave_the_guest_its_own(daemon, net):
     g = d.connect()
     g.hello(V4)
     p, start, fds = Probe(g, net), time.monotonic(), d.fds()
-    clients = []
-    for i in range(4300):
-        s = net.remote.socket(socket.AF_INET, socket.SOCK_STREAM)
-        s.setblocking(False)
-        s.connect_ex((V4.host, 7001))
-        clients.append(s)
-        if not i % 20:
-            p.ask()
+    clients = storm(net, 4300, p)
     d.wait_log("have their share")
     assert d.fds() - fds < 3100
     p.judge(100)

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test/unit/craft.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
 
@@ -86,17 +87,9 @@ static const struct conf *parse(const char *const *words)
 #define PARSE_NS(...) \
 	parse((const char *const[]){ "/usr/bin/pasta", __VA_ARGS__, NULL })
 
-static struct addr addr(const char *text)
-{
-	struct addr a = ADDR_ANY6;
-
-	CHECK(addr_parse(text, &a));
-	return a;
-}
-
 static bool is(const struct addr *a, const char *text)
 {
-	struct addr b = addr(text);
+	struct addr b = craft_addr(text);
 
 	return addr_equal(a, &b);
 }

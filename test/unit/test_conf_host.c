@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "test/unit/craft.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
 
@@ -15,17 +16,9 @@ static struct conf_host_wish wish;
 static struct netlink_uplink up[CONF_FAMILIES];
 static struct resolv resolv;
 
-static struct addr addr(const char *text)
-{
-	struct addr a = ADDR_ANY6;
-
-	CHECK(addr_parse(text, &a));
-	return a;
-}
-
 static bool is(const struct addr *a, const char *text)
 {
-	struct addr b = addr(text);
+	struct addr b = craft_addr(text);
 
 	return addr_equal(a, &b);
 }
@@ -41,12 +34,12 @@ static void setup(void)
 						 .ifname = "eth0",
 						 .has_route = true,
 						 .default_route = true };
-	up[CONF_V4].addr = addr("192.0.2.2");
+	up[CONF_V4].addr = craft_addr("192.0.2.2");
 	up[CONF_V4].prefix = 25;
-	up[CONF_V4].gateway = addr("192.0.2.1");
-	up[CONF_V6].addr = addr("2001:db8::2");
+	up[CONF_V4].gateway = craft_addr("192.0.2.1");
+	up[CONF_V6].addr = craft_addr("2001:db8::2");
 	up[CONF_V6].prefix = 60;
-	up[CONF_V6].gateway = addr("fe80::9");
+	up[CONF_V6].gateway = craft_addr("fe80::9");
 }
 
 static void fill(void)
@@ -75,10 +68,10 @@ TEST(all_from_the_host)
 TEST(what_was_given_stays)
 {
 	setup();
-	fam[CONF_V4].addr = addr("192.0.2.9");
-	fam[CONF_V4].gateway = addr("192.0.2.8");
-	fam[CONF_V4].map_host_loopback = addr("192.0.2.7");
-	fam[CONF_V6].addr = addr("2001:db8:9::9");
+	fam[CONF_V4].addr = craft_addr("192.0.2.9");
+	fam[CONF_V4].gateway = craft_addr("192.0.2.8");
+	fam[CONF_V4].map_host_loopback = craft_addr("192.0.2.7");
+	fam[CONF_V6].addr = craft_addr("2001:db8:9::9");
 	fill();
 	CHECK(is(&fam[CONF_V4].addr, "192.0.2.9"));
 	/* within the host's prefix, so of its length */
@@ -87,11 +80,11 @@ TEST(what_was_given_stays)
 	CHECK(is(&fam[CONF_V4].map_host_loopback, "192.0.2.7"));
 	CHECK_EQ(fam[CONF_V6].prefix, 64);
 	setup();
-	fam[CONF_V4].addr = addr("192.0.2.129");
+	fam[CONF_V4].addr = craft_addr("192.0.2.129");
 	fill();
 	CHECK_EQ(fam[CONF_V4].prefix, 24);
 	setup();
-	fam[CONF_V4].addr = addr("192.0.2.9");
+	fam[CONF_V4].addr = craft_addr("192.0.2.9");
 	fam[CONF_V4].prefix = 30;
 	wish.has_prefix[CONF_V4] = true;
 	fill();
@@ -118,7 +111,7 @@ TEST(one_family)
 	/* asked for nevertheless */
 	setup();
 	up[CONF_V6] = (struct netlink_uplink){ .ifindex = 0 };
-	fam[CONF_V6].addr = addr("2001:db8::5");
+	fam[CONF_V6].addr = craft_addr("2001:db8::5");
 	fill();
 	CHECK(fam[CONF_V4].on && fam[CONF_V6].on);
 	CHECK(is(&fam[CONF_V6].gateway, "fe80::1"));
@@ -185,14 +178,14 @@ TEST(no_map)
 	CHECK(addr_is_unspecified(&fam[CONF_V4].map_host_loopback));
 	setup();
 	wish.no_map_gw = true;
-	fam[CONF_V4].map_host_loopback = addr("192.0.2.7");
+	fam[CONF_V4].map_host_loopback = craft_addr("192.0.2.7");
 	fill();
 	CHECK(is(&fam[CONF_V4].map_host_loopback, "192.0.2.7"));
 }
 
 static void server(const char *text)
 {
-	resolv.server[resolv.servers++].addr = addr(text);
+	resolv.server[resolv.servers++].addr = craft_addr(text);
 }
 
 TEST(names)
@@ -229,9 +222,9 @@ TEST(names_given)
 	setup();
 	server("127.0.0.53");
 	wish.dns = true;
-	fam[CONF_V4].dns[0] = addr("192.0.2.99");
+	fam[CONF_V4].dns[0] = craft_addr("192.0.2.99");
 	fam[CONF_V4].dns_count = 1;
-	fam[CONF_V4].dns_host = addr("192.0.2.98");
+	fam[CONF_V4].dns_host = craft_addr("192.0.2.98");
 	fill();
 	conf_host_names(fam, &wish, &resolv);
 	CHECK_EQ(fam[CONF_V4].dns_count, 1);
@@ -253,12 +246,12 @@ TEST(names_out_of_reach)
 
 TEST(binding)
 {
-	struct addr mine, other = addr("192.0.2.77"), any = ADDR_ANY6;
-	struct addr other6 = addr("2001:db8::77"), lo = ADDR_LOOPBACK4;
+	struct addr mine, other = craft_addr("192.0.2.77"), any = ADDR_ANY6;
+	struct addr other6 = craft_addr("2001:db8::77"), lo = ADDR_LOOPBACK4;
 
 	setup();
 	fill();
-	mine = addr("192.0.2.2");
+	mine = craft_addr("192.0.2.2");
 	CHECK(!conf_host_cannot_bind(fam, &mine, "", false, false));
 	CHECK(!conf_host_cannot_bind(fam, &any, "", false, false));
 	CHECK(!conf_host_cannot_bind(fam, &any, "lo", false, false));

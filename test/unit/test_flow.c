@@ -29,17 +29,25 @@ static struct flow_side side_of(uint32_t n, enum flow_place place)
 	return s;
 }
 
-static struct flow *flow_make(enum flow_type type, uint32_t n)
+/* From one of guest and host to the other */
+static struct flow *flow_make_from(enum flow_place place, enum flow_type type,
+				   uint32_t n)
 {
 	struct flow *f = flow_new(type, IPPROTO_UDP);
 
 	if (!f)
 		return NULL;
-	f->side[INI] = side_of(n, FLOW_AT_GUEST);
-	f->side[TGT] = side_of(n, FLOW_AT_HOST);
+	f->side[INI] = side_of(n, place);
+	f->side[TGT] = side_of(n, place == FLOW_AT_GUEST ? FLOW_AT_HOST :
+							   FLOW_AT_GUEST);
 	flow_hash(f, INI);
 	flow_hash(f, TGT);
 	return f;
+}
+
+static struct flow *flow_make(enum flow_type type, uint32_t n)
+{
+	return flow_make_from(FLOW_AT_GUEST, type, n);
 }
 
 static struct flow *flow_find(uint32_t n, enum flow_place place, unsigned *side)
@@ -375,15 +383,7 @@ TEST(guest_left_and_stop_reach_every_live_flow)
 /* A client's flow, or NULL where it is refused */
 static struct flow *client_make(enum flow_type type, uint32_t n, unsigned fds)
 {
-	struct flow *f = flow_admit(fds, 0) ? flow_new(type, IPPROTO_UDP) : NULL;
-
-	if (!f)
-		return NULL;
-	f->side[INI] = side_of(n, FLOW_AT_HOST);
-	f->side[TGT] = side_of(n, FLOW_AT_GUEST);
-	flow_hash(f, INI);
-	flow_hash(f, TGT);
-	return f;
+	return flow_admit(fds, 0) ? flow_make_from(FLOW_AT_HOST, type, n) : NULL;
 }
 
 static unsigned clients_make(enum flow_type type, unsigned fds)

@@ -6,25 +6,14 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
+#include "test/unit/craft.h"
 #include "test/unit/fakens.h"
 #include "test/unit/unit.h"
 
 static struct conf conf;
-
-static struct addr addr(const char *text)
-{
-	struct addr a = ADDR_ANY6;
-
-	if (!addr_parse(text, &a)) {
-		fprintf(stderr, "no address: %s\n", text);
-		abort();
-	}
-	return a;
-}
 
 static void setup_rules(struct conf *c)
 {
@@ -35,7 +24,7 @@ static void setup_rules(struct conf *c)
 	};
 	c->tcp_ports.rule[1] = (struct port_rule){
 		.first = 22, .last = 22, .to = 22,
-		.has_target = true, .target = addr("192.0.2.9"),
+		.has_target = true, .target = craft_addr("192.0.2.9"),
 	};
 }
 
@@ -47,15 +36,15 @@ static void setup(void)
 
 	memset(&conf, 0, sizeof(conf));
 	v4->on = v6->on = true;
-	v4->addr = addr("192.0.2.2");
-	v4->map_host_loopback = addr("192.0.2.1");
-	v6->addr = addr("2001:db8::2");
-	v6->map_host_loopback = addr("fe80::1");
+	v4->addr = craft_addr("192.0.2.2");
+	v4->map_host_loopback = craft_addr("192.0.2.1");
+	v6->addr = craft_addr("2001:db8::2");
+	v6->map_host_loopback = craft_addr("fe80::1");
 	v6->ifindex = 7;
 	setup_rules(&conf);
 	guest_init(&(struct guest_conf){ .addr4 = v4->addr,
 					 .addr6 = v6->addr,
-					 .our_ll = addr("fe80::aa55") });
+					 .our_ll = craft_addr("fe80::aa55") });
 	fwd_init(&conf);
 }
 
@@ -63,7 +52,7 @@ static void setup(void)
 static const char *to_host(uint8_t proto, const char *dst, uint16_t port)
 {
 	static char text[ADDR_STRLEN];
-	struct flow_side g = { .local = addr(dst), .lport = port }, h;
+	struct flow_side g = { .local = craft_addr(dst), .lport = port }, h;
 	struct endpoint e;
 
 	g.remote = conf_family_of(&conf, &g.local)->addr;
@@ -122,10 +111,10 @@ TEST(our_own_address_is_the_gateways)
 {
 	setup();
 	CHECK_TO(TCP, "fe80::aa55", 80, "[fe80::aa55]:80");
-	conf.family[CONF_V6].gateway = addr("fe80::1");
+	conf.family[CONF_V6].gateway = craft_addr("fe80::1");
 	CHECK_TO(TCP, "fe80::aa55", 80, "[::1]:80");
 	CHECK_TO(TCP, "fe80::aa56", 80, "[fe80::aa56]:80");
-	conf.family[CONF_V6].map_host_loopback = addr("2001:db8::77");
+	conf.family[CONF_V6].map_host_loopback = craft_addr("2001:db8::77");
 	CHECK_TO(TCP, "fe80::aa55", 80, "[fe80::aa55]:80");
 	conf.family[CONF_V6].map_host_loopback = ADDR_ANY6;
 	conf.family[CONF_V6].gateway = ADDR_ANY6;
@@ -135,7 +124,7 @@ TEST(our_own_address_is_the_gateways)
 TEST(resolver_behind_host_loopback)
 {
 	setup();
-	conf.family[CONF_V4].dns_to_host = addr("127.0.0.53");
+	conf.family[CONF_V4].dns_to_host = craft_addr("127.0.0.53");
 	CHECK_TO(UDP, "192.0.2.1", 53, "127.0.0.53:53");
 	CHECK_TO(TCP, "192.0.2.1", 53, "127.0.0.53:53");
 	CHECK_TO(UDP, "192.0.2.1", 853, "127.0.0.1:853");
@@ -147,10 +136,10 @@ TEST(resolver_behind_host_loopback)
 TEST(dns_forward)
 {
 	setup();
-	conf.family[CONF_V4].dns_forward = addr("192.0.2.1");
-	conf.family[CONF_V4].dns_host = addr("9.9.9.9");
-	conf.family[CONF_V6].dns_forward = addr("2001:db8::53");
-	conf.family[CONF_V6].dns_host = addr("::1");
+	conf.family[CONF_V4].dns_forward = craft_addr("192.0.2.1");
+	conf.family[CONF_V4].dns_host = craft_addr("9.9.9.9");
+	conf.family[CONF_V6].dns_forward = craft_addr("2001:db8::53");
+	conf.family[CONF_V6].dns_host = craft_addr("::1");
 	CHECK_TO(UDP, "192.0.2.1", 53, "9.9.9.9:53");
 	CHECK_TO(TCP, "192.0.2.1", 853, "9.9.9.9:853");
 	CHECK_TO(TCP, "192.0.2.1", 80, "127.0.0.1:80");
@@ -163,28 +152,29 @@ TEST(dns_forward)
 TEST(guest_address_on_the_host)
 {
 	setup();
-	conf.family[CONF_V4].map_guest_addr = addr("192.0.2.3");
+	conf.family[CONF_V4].map_guest_addr = craft_addr("192.0.2.3");
 	CHECK_TO(TCP, "192.0.2.3", 80, "192.0.2.2:80");
 	CHECK_TO(UDP, "192.0.2.4", 80, "192.0.2.4:80");
 }
 
 TEST(scope_and_source_of_outbound)
 {
-	struct flow_side g = { .local = addr("fe80::99"), .lport = 80 }, h;
+	struct flow_side g = { .local = craft_addr("fe80::99"),
+			       .lport = 80 }, h;
 
 	setup();
-	conf.family[CONF_V4].outbound = addr("192.0.2.7");
-	conf.family[CONF_V6].outbound = addr("2001:db8::7");
+	conf.family[CONF_V4].outbound = craft_addr("192.0.2.7");
+	conf.family[CONF_V6].outbound = craft_addr("2001:db8::7");
 	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
 	CHECK_EQ(h.ifindex, 7);
-	g.local = addr("2001:db8::99");
+	g.local = craft_addr("2001:db8::99");
 	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
 	CHECK_EQ(h.ifindex, 0);
 	CHECK(addr_equal(&h.local, &conf.family[CONF_V6].outbound));
-	g.local = addr("198.51.100.1");
+	g.local = craft_addr("198.51.100.1");
 	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
 	CHECK(addr_equal(&h.local, &conf.family[CONF_V4].outbound));
-	g.local = addr("192.0.2.1");
+	g.local = craft_addr("192.0.2.1");
 	CHECK(fwd_to_host(IPPROTO_TCP, &g, &h));
 	CHECK(addr_equal(&h.local, &ADDR_ANY4));
 }
@@ -193,8 +183,9 @@ TEST(scope_and_source_of_outbound)
 static const char *to_guest(unsigned rule, const char *client, uint16_t port)
 {
 	static char text[3 * ADDR_STRLEN];
-	struct flow_side h = { .remote = addr(client), .rport = 5555,
-			       .local = addr("192.0.2.2"), .lport = port }, g;
+	struct flow_side h = { .remote = craft_addr(client), .rport = 5555,
+			       .local = craft_addr("192.0.2.2"),
+				.lport = port }, g;
 	struct endpoint l, r;
 	char a[ADDR_STRLEN], b[ADDR_STRLEN];
 
@@ -228,7 +219,7 @@ TEST(inbound_keeps_the_client)
 
 TEST(inbound_goes_to_the_address_last_seen)
 {
-	struct addr a = addr("192.0.2.77");
+	struct addr a = craft_addr("192.0.2.77");
 
 	setup();
 	guest_learn_addr(&a);
@@ -241,7 +232,7 @@ TEST(inbound_goes_to_the_address_last_seen)
 
 TEST(inbound_from_loopback_is_mapped)
 {
-	struct addr ll = addr("fe80::aa");
+	struct addr ll = craft_addr("fe80::aa");
 
 	setup();
 	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
@@ -249,11 +240,11 @@ TEST(inbound_from_loopback_is_mapped)
 	CHECK_FROM(0, "::1", 2000, "[fe80::1]:5555 > [2001:db8::2]:3000");
 	guest_learn_addr(&ll);
 	CHECK_FROM(0, "::1", 2000, "[fe80::1]:5555 > [fe80::aa]:3000");
-	conf.family[CONF_V4].map_host_loopback = addr("192.0.2.8");
+	conf.family[CONF_V4].map_host_loopback = craft_addr("192.0.2.8");
 	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.8:5555 > 192.0.2.2:3000");
 	CHECK_FROM(0, "192.0.2.2", 2000, "192.0.2.8:5555 > 192.0.2.2:3000");
 	/* the host has no name, but can be answered */
-	conf.family[CONF_V4].gateway = addr("192.0.2.1");
+	conf.family[CONF_V4].gateway = craft_addr("192.0.2.1");
 	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
 	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
 	CHECK_FROM(0, "192.0.2.2", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
@@ -268,8 +259,8 @@ TEST(inbound_from_loopback_is_mapped)
 TEST(inbound_from_shared_address_is_mapped)
 {
 	setup();
-	conf.family[CONF_V4].gateway = addr("192.0.2.1");
-	conf.family[CONF_V4].map_guest_addr = addr("169.254.1.2");
+	conf.family[CONF_V4].gateway = craft_addr("192.0.2.1");
+	conf.family[CONF_V4].map_guest_addr = craft_addr("169.254.1.2");
 	CHECK_FROM(0, "192.0.2.2", 2000, "169.254.1.2:5555 > 192.0.2.2:3000");
 	CHECK_FROM(0, "127.0.0.1", 2000, "192.0.2.1:5555 > 192.0.2.2:3000");
 	conf.family[CONF_V4].map_host_loopback = ADDR_ANY6;
@@ -281,7 +272,7 @@ TEST(inbound_from_shared_address_is_mapped)
 
 TEST(inbound_link_local)
 {
-	struct addr ll = addr("fe80::aa");
+	struct addr ll = craft_addr("fe80::aa");
 
 	setup();
 	CHECK_FROM(0, "fe80::5", 2000, "[fe80::5]:5555 > [2001:db8::2]:3000");
@@ -332,8 +323,8 @@ static const char *spliced(enum fwd_way way, unsigned rule, const char *client)
 {
 	static char text[ADDR_STRLEN];
 	const struct port_rule *r = fwd_rule(IPPROTO_TCP, FWD_IN, rule);
-	struct flow_side from = { .remote = addr(client), .rport = 5555,
-				  .local = addr(client),
+	struct flow_side from = { .remote = craft_addr(client), .rport = 5555,
+				  .local = craft_addr(client),
 				  .lport = (uint16_t)(r->first + (rule ? 0 : 5)),
 				  .place = way == FWD_IN ? FLOW_AT_HOST :
 							   FLOW_AT_NS }, to;
@@ -354,7 +345,7 @@ static const char *spliced(enum fwd_way way, unsigned rule, const char *client)
 
 TEST(past_the_link_to_the_namespace)
 {
-	struct addr seen = addr("192.0.2.77");
+	struct addr seen = craft_addr("192.0.2.77");
 
 	setup();
 	CHECK_SPLICE(FWD_IN, 0, "127.0.0.1", "");

@@ -22,6 +22,7 @@
 #include "fwd_socket.h"
 #include "fwd_udp.h"
 #include "host/nssock.h"
+#include "test/unit/craft.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
 
@@ -62,14 +63,6 @@ int nssock_bind(int fd, const struct endpoint *e)
 	return bind(fd, &sa.sa, len) ? -errno : 0;
 }
 
-static struct addr addr(const char *text)
-{
-	struct addr a = ADDR_ANY6;
-
-	CHECK(addr_parse(text, &a));
-	return a;
-}
-
 static void on_event(struct watch *w, uint32_t events, usec_t at)
 {
 	(void)w;
@@ -84,7 +77,7 @@ static struct port_rule *rule(struct portspec *s, const char *at,
 
 	s->given = true;
 	*r = (struct port_rule){
-		.listen = addr(at), .first = (uint16_t)first,
+		.listen = craft_addr(at), .first = (uint16_t)first,
 		.last = (uint16_t)last, .to = (uint16_t)first,
 		.weak = true, .automatic = true };
 	return r;
@@ -143,7 +136,7 @@ static void later(void)
 
 static int bound(enum side side, int type, const char *at, uint16_t port)
 {
-	struct endpoint e = { .addr = addr(at), .port = port };
+	struct endpoint e = { .addr = craft_addr(at), .port = port };
 	const int one = 1;
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
@@ -215,7 +208,7 @@ static unsigned listeners(void)
 static int connect_to(enum side side, const char *to, uint16_t port)
 {
 	union sockaddr_any sa;
-	const struct endpoint e = { addr(to), port, 0 };
+	const struct endpoint e = { craft_addr(to), port, 0 };
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd;
 
@@ -399,7 +392,7 @@ TEST(families_change)
 TEST(udp_comes_and_goes)
 {
 	union sockaddr_any sa;
-	const struct endpoint e = { addr("127.0.0.1"), 9, 0 };
+	const struct endpoint e = { craft_addr("127.0.0.1"), 9, 0 };
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int in, out;
 
@@ -421,7 +414,7 @@ TEST(udp_comes_and_goes)
 /* To what comes past the link: its client goes on to speak to the port */
 TEST(udp_server_that_connects)
 {
-	const struct endpoint e = { addr("127.0.0.1"), 9, 0 };
+	const struct endpoint e = { craft_addr("127.0.0.1"), 9, 0 };
 	struct flow_side to = { .rport = PORT, .place = FLOW_AT_HOST };
 	union sockaddr_any sa;
 	socklen_t len = addr_to_sockaddr(&e, &sa);
@@ -480,8 +473,8 @@ TEST(dhcp_is_left_alone)
 /* The listener comes back while flows of the port are still there */
 TEST(udp_port_of_flows)
 {
-	struct flow_side h = { .remote = addr("127.0.0.1"),
-			       .local = addr("127.0.0.1"), .rport = 9,
+	struct flow_side h = { .remote = craft_addr("127.0.0.1"),
+			       .local = craft_addr("127.0.0.1"), .rport = 9,
 			       .lport = PORT, .place = FLOW_AT_HOST };
 	int flow, in, other;
 	union sockaddr_any sa;
@@ -587,10 +580,10 @@ TEST(to_a_target)
 	setup();
 	r = rule(&conf.tcp_ports, "::", PORT, PORT);
 	r->has_target = true;
-	r->target = addr("192.0.2.2");
+	r->target = craft_addr("192.0.2.2");
 	r = rule(&conf.tcp_ports, "::", PORT + 1, PORT + 1);
 	r->has_target = true;
-	r->target = addr("::1");
+	r->target = craft_addr("::1");
 	start();
 	ON(PORT, "tcp<4");
 	ON(PORT + 1, "tcp<6");

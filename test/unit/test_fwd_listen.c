@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fwd_socket.h"
+#include "test/unit/craft.h"
 #include "test/unit/hostns.h"
 #include "test/unit/unit.h"
 
@@ -26,14 +27,6 @@ static void on_event(struct watch *w, uint32_t ev, usec_t now)
 	(void)now;
 	heard = (void *)w;
 	events++;
-}
-
-static struct addr addr(const char *text)
-{
-	struct addr a = ADDR_ANY6;
-
-	CHECK(addr_parse(text, &a));
-	return a;
 }
 
 static void setup(void)
@@ -50,7 +43,7 @@ static void rule(struct portspec *s, const char *at, unsigned first,
 {
 	s->given = true;
 	s->rule[s->count++] = (struct port_rule){
-		.listen = addr(at), .first = (uint16_t)first,
+		.listen = craft_addr(at), .first = (uint16_t)first,
 		.last = (uint16_t)last, .to = (uint16_t)first };
 }
 
@@ -107,7 +100,7 @@ static unsigned listeners(uint8_t proto)
 static int connect_to(int type, const char *to, uint16_t port)
 {
 	union sockaddr_any sa;
-	const struct endpoint e = { addr(to), port, 0 };
+	const struct endpoint e = { craft_addr(to), port, 0 };
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd = socket(sa.sa.sa_family, type | SOCK_CLOEXEC, 0);
 
@@ -129,7 +122,7 @@ static void reaches(const char *to, uint16_t port, bool expect)
 static int holder(int type, const char *at, uint16_t port)
 {
 	union sockaddr_any sa;
-	const struct endpoint e = { addr(at), port, 0 };
+	const struct endpoint e = { craft_addr(at), port, 0 };
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd = socket(sa.sa.sa_family, type | SOCK_CLOEXEC, 0);
 
@@ -426,8 +419,8 @@ TEST(pause_and_resume)
 /* A flow's socket is older than the listener of its port */
 TEST(udp_port_shared_with_flows)
 {
-	struct flow_side h = { .remote = addr("127.0.0.1"),
-			       .local = addr("127.0.0.1"), .rport = 9,
+	struct flow_side h = { .remote = craft_addr("127.0.0.1"),
+			       .local = craft_addr("127.0.0.1"), .rport = 9,
 			       .lport = 2000, .place = FLOW_AT_HOST };
 	struct fwd_port p;
 	int fd;
@@ -517,7 +510,7 @@ TEST(circles)
 	CHECK(fwd_listen_origin(IPPROTO_TCP, &from[2]) == a);
 	CHECK(!fwd_listen_origin(IPPROTO_TCP, &from[0]));
 	/* another address of that port may lead elsewhere */
-	a->side[INI].local = addr("127.0.0.2");
+	a->side[INI].local = craft_addr("127.0.0.2");
 	CHECK(!fwd_listen_is_circle(IPPROTO_TCP, &from[2]));
 	a->side[INI].local = from[0].local;
 	flow_end(a);

@@ -8,14 +8,13 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "guest.h"
 #include "lib/slow.h"
+#include "test/unit/craft.h"
 #include "test/unit/fakens.h"
 #include "test/unit/unit.h"
 
@@ -23,23 +22,12 @@
 
 static struct conf conf;
 
-static struct addr addr(const char *text)
-{
-	struct addr a = ADDR_ANY6;
-
-	if (!addr_parse(text, &a)) {
-		fprintf(stderr, "no address: %s\n", text);
-		abort();
-	}
-	return a;
-}
-
 /* The guest finds the host's loopback at 192.0.2.1 */
 static void setup(void)
 {
 	memset(&conf, 0, sizeof(conf));
 	conf.family[CONF_V4].on = conf.family[CONF_V6].on = true;
-	conf.family[CONF_V4].map_host_loopback = addr("192.0.2.1");
+	conf.family[CONF_V4].map_host_loopback = craft_addr("192.0.2.1");
 	guest_init(&(struct guest_conf){ .addr4 = ADDR_ANY4 });
 	fwd_init(&conf);
 	fwd_socket_init(&conf);
@@ -47,11 +35,10 @@ static void setup(void)
 
 static struct endpoint local_of(int fd)
 {
-	union sockaddr_any sa;
-	socklen_t len = sizeof(sa);
+	struct endpoint e = { 0 };
 
-	CHECK(!getsockname(fd, &sa.sa, &len));
-	return addr_from_sockaddr(&sa);
+	CHECK(!addr_of_socket(fd, &e));
+	return e;
 }
 
 static int opt(int fd, int level, int name)
@@ -69,7 +56,7 @@ static int listen_at(uint8_t proto, const char *at)
 	const struct fwd_port p = { .rule = &r, .port = PORT, .proto = proto,
 				    .families = FWD_V4 | FWD_V6 };
 
-	r = (struct port_rule){ .listen = addr(at), .first = PORT,
+	r = (struct port_rule){ .listen = craft_addr(at), .first = PORT,
 				.last = PORT, .to = PORT };
 	return fwd_socket_listen(&p);
 }
@@ -77,7 +64,7 @@ static int listen_at(uint8_t proto, const char *at)
 static int connect_to(int type, const char *to)
 {
 	union sockaddr_any sa;
-	const struct endpoint e = { addr(to), PORT, 0 };
+	const struct endpoint e = { craft_addr(to), PORT, 0 };
 	socklen_t len = addr_to_sockaddr(&e, &sa);
 	int fd = socket(sa.sa.sa_family, type, 0);
 	int rc = connect(fd, &sa.sa, len) ? -errno : 0;
@@ -163,7 +150,7 @@ TEST(udp_port_in_use_is_refused)
 TEST(sockets_are_bound_as_told)
 {
 	struct flow_side h = { .remote = ADDR_LOOPBACK4,
-			       .local = addr("127.0.0.5"), .rport = 9,
+			       .local = craft_addr("127.0.0.5"), .rport = 9,
 			       .lport = PORT };
 	struct endpoint e;
 	int fd, listener;
@@ -183,7 +170,7 @@ TEST(sockets_are_bound_as_told)
 	CHECK(addr_equal(&e.addr, &h.local) && !e.port);
 	close(fd);
 
-	h.local = addr("203.0.113.5");
+	h.local = craft_addr("203.0.113.5");
 	CHECK_EQ(fwd_socket_open(IPPROTO_TCP, &h), -EADDRNOTAVAIL);
 	conf.freebind = true;
 	fd = fwd_socket_open(IPPROTO_TCP, &h);
@@ -204,14 +191,14 @@ TEST(sockets_in_the_namespace)
 	CHECK_EQ(fwd_socket_open(IPPROTO_TCP, &s), -ENODEV);
 	fakens_on = true;
 	strcpy(conf.family[CONF_V4].outbound_if, "lo");
-	s.remote = addr("192.0.2.2");
+	s.remote = craft_addr("192.0.2.2");
 	fd = fwd_socket_open(IPPROTO_TCP, &s);
 	CHECK(fd >= 0);
 	CHECK_EQ(fakens_opened, opened + 1);
 	CHECK(!getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len));
 	CHECK(!strcmp(name, ""));
 	close(fd);
-	s.local = addr("127.0.0.5");
+	s.local = craft_addr("127.0.0.5");
 	s.lport = PORT;
 	fd = fwd_socket_open(IPPROTO_UDP, &s);
 	CHECK_EQ(local_of(fd).port, PORT);
@@ -249,7 +236,7 @@ TEST(what_stays_on_this_machine_is_not_paced)
 	fd = fwd_socket_open(IPPROTO_TCP, &h);
 	CHECK(has_congestion_control(fd, "reno"));
 	close(fd);
-	h.remote = addr("198.51.100.1");
+	h.remote = craft_addr("198.51.100.1");
 	fd = fwd_socket_open(IPPROTO_TCP, &h);
 	CHECK(has_congestion_control(fd, usual));
 	close(fd);
@@ -297,7 +284,7 @@ static void device_of(const struct flow_side *h, char *name)
 
 TEST(outbound_interface)
 {
-	struct flow_side h = { .remote = addr("198.51.100.1"),
+	struct flow_side h = { .remote = craft_addr("198.51.100.1"),
 			       .local = ADDR_ANY4, .rport = 9 };
 	char name[IFNAMSIZ];
 
@@ -320,10 +307,11 @@ TEST(outbound_interface)
 /* Where ports are few a look for one takes long, and flows are many */
 TEST(another_address_is_not_looked_for_all_the_time)
 {
-	const struct flow_side lost = { .remote = addr("2001:db8:77::7"),
-					.local = addr("2001:db8:77::5") };
-	const struct addr other = addr("127.0.0.2"), same = ADDR_LOOPBACK4;
-	struct flow_side g = { .local = addr("192.0.2.1"), .lport = 9 };
+	const struct flow_side lost = { .remote = craft_addr("2001:db8:77::7"),
+					.local = craft_addr("2001:db8:77::5") };
+	const struct addr other = craft_addr("127.0.0.2");
+	const struct addr same = ADDR_LOOPBACK4;
+	struct flow_side g = { .local = craft_addr("192.0.2.1"), .lport = 9 };
 	const usec_t now = 1000 * USEC_PER_SEC;
 
 	setup();

@@ -301,25 +301,39 @@ TEST(refused)
 	tf_teardown();
 }
 
+/* Those that the host gives out to who binds none, first and last */
+static void ports_are(const char *range)
+{
+	CHECK(hostns_write("/proc/sys/net/ipv4/ip_local_port_range", range));
+}
+
+static void ports_are_usual(void)
+{
+	ports_are("32768 60999");
+}
+
+/* The guest connects while there are no others */
+static void refused_with_ports(const char *range)
+{
+	ports_are(range);
+	sends(SYN, -1, 0, NULL, 0);
+	tf_turns();
+	ports_are_usual();
+	SAW(RST | ACK, 0, 0, 0);
+	CHECK(gone());
+	QUIET();
+}
+
 /*
  * Nobody listens, and the port that the kernel chooses is just that one: the
  * socket would be its own peer (RFC 9293 3.5, figure 7)
  */
 TEST(refused_at_the_port_it_comes_from)
 {
-	static const char *const range =
-		"/proc/sys/net/ipv4/ip_local_port_range";
-
 	tf_setup();
 	g.dport = 50000;
 	g.irs = (uint32_t)-1;
-	CHECK(hostns_write(range, "50000 50000"));
-	sends(SYN, -1, 0, NULL, 0);
-	tf_turns();
-	CHECK(hostns_write(range, "32768 60999"));
-	SAW(RST | ACK, 0, 0, 0);
-	CHECK(gone());
-	QUIET();
+	refused_with_ports("50000 50000");
 	tf_teardown();
 }
 
@@ -427,8 +441,6 @@ TEST(no_family)
 /* All ports that the host gives out are in use: refused, in either family */
 static void out_of_ports(const char *from, const char *to)
 {
-	static const char *const range =
-		"/proc/sys/net/ipv4/ip_local_port_range";
 	const struct endpoint any = { .addr = ADDR_ANY6, .port = 50001 };
 	int fd = socket(AF_INET6, SOCK_STREAM, 0);
 	union sockaddr_any sa;
@@ -441,13 +453,7 @@ static void out_of_ports(const char *from, const char *to)
 	g.irs = (uint32_t)-1;
 	CHECK(!bind(fd, &sa.sa, len));
 	CHECK(hostns_address(to));
-	CHECK(hostns_write(range, "50001 50001"));
-	sends(SYN, -1, 0, NULL, 0);
-	tf_turns();
-	CHECK(hostns_write(range, "32768 60999"));
-	SAW(RST | ACK, 0, 0, 0);
-	CHECK(gone());
-	QUIET();
+	refused_with_ports("50001 50001");
 	tf_teardown();
 	close(fd);
 }
@@ -981,9 +987,6 @@ TEST(table_is_full)
 /* Refused at once, and no room to say so: its SYN again changes nothing */
 TEST(refused_twice_and_a_full_link)
 {
-	static const char *const range =
-		"/proc/sys/net/ipv4/ip_local_port_range";
-
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
 	char one[32];
@@ -994,7 +997,7 @@ TEST(refused_twice_and_a_full_link)
 	snprintf(one, sizeof(one), "%u %u", ntohs(sa.sin.sin_port),
 		 ntohs(sa.sin.sin_port));
 	/* the only port, and it has been there already */
-	CHECK(hostns_write(range, one));
+	ports_are(one);
 	g.irs = (uint32_t)-1;
 	memlink_set_room(0);
 	queue(SYN, -1, 0, NULL, 0);
@@ -1007,7 +1010,7 @@ TEST(refused_twice_and_a_full_link)
 	SAW(RST | ACK, 0, 0, 0);
 	QUIET();
 	CHECK(gone());
-	CHECK(hostns_write(range, "32768 60999"));
+	ports_are_usual();
 	tf_teardown();
 }
 
